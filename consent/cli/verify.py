@@ -1,0 +1,14 @@
+"""Check a bundle with the same code that lies inside it."""
+
+from __future__ import annotations
+
+import argparse
+
+from consent import verify
+
+
+def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register `consent verify`."""
+    parser = subparsers.add_parser("verify", help="check an exported bundle offline")
+    verify.parse(parser)
+    parser.set_defaults(run=verify.run)

@@ -1,0 +1,163 @@
+"""Render what is put into a site's own pages: banner, link to the choice, and what stands for a parked embed."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Mapping
+from html import escape
+from typing import Any
+from urllib.parse import quote
+
+from consent.assets import Asset
+from consent.choice.consent import Consent
+from consent.choice.notice import Notice, canonical
+from consent.choice.status import Status
+from consent.pages import Pages
+
+CACHE_SIZE = 512
+_NEXT = "nextaddressofthispage"
+"""Stands for the page's own path in what is rendered once for all pages."""
+
+
+class Fragments:
+    """Render fragments once for each state of a visitor, and fill in the path of the page for each response."""
+
+    def __init__(self, pages: Pages, *, assets: Mapping[str, Asset], prefix: str, change_link: str) -> None:
+        self._pages = pages
+        self._assets = assets
+        self._prefix = prefix
+        self._change_link = change_link
+        self._rendered: OrderedDict[tuple[object, ...], bytes] = OrderedDict()
+
+    def banner(self, consent: Consent, *, next_path: str) -> bytes:
+        """Return the first layer for whoever has something left to answer, naming what has changed since."""
+        kind = (consent.asking, consent.granted, consent.choice is None, consent.gpc, consent.allowed, consent.once)
+
+        def render() -> bytes:
+            once = self._template("consent_once_form.html", consent)
+            banner = self._template(
+                "consent_banner.html", consent, **banner_context(consent.notice, consent, self._prefix)
+            )
+            return banner + once
+
+        return self._filled(("banner", consent.notice.digest, *kind), render, next_path)
+
+    def link(self, consent: Consent, *, next_path: str) -> bytes:
+        """Return what follows `<body>` once all is answered: the link, and the form to load something once."""
+
+        def render() -> bytes:
+            link = self._template("consent_link.html", consent) if self._change_link == "button" else b""
+            optional = {service.key for service in consent.catalogue.optional}
+            return link if optional <= consent.allowed else link + self._template("consent_once_form.html", consent)
+
+        return self._filled(("link", consent.notice.digest, consent.allowed), render, next_path)
+
+    def assets(self, consent: Consent) -> bytes:
+        """Return the references to script and style that stand before the first parked tag of an answered page."""
+        key = ("assets", consent.notice.digest, consent.allowed)
+        return self._filled(key, lambda: self._template("consent_assets.html", consent), "")
+
+    def placeholder(self, consent: Consent, *, service: str, tag: str, next_path: str) -> bytes:
+        """Return what stands where an embed of a declared service is parked; nothing for a service without a name."""
+        entry = next((s for s in consent.notice.content["services"] if s["key"] == service), None)
+        if entry is None:
+            return b""
+
+        def render() -> bytes:
+            purposes = {purpose["key"]: purpose for purpose in consent.notice.content["purposes"]}
+            return self._template(
+                "consent_placeholder.html",
+                consent,
+                service={"key": service, "title": entry["title"], "provider": entry["terms"]["provider"]},
+                purpose=purposes[entry["terms"]["purpose"]],
+                tag=tag,
+            )
+
+        return self._filled(("placeholder", consent.notice.digest, service, tag), render, next_path)
+
+    def rendering(self, notice: Notice) -> bytes:
+        """Return how a notice looked, as canonical JSON: the banner's HTML, and the digests of script and style."""
+        context = banner_context(notice, None, self._prefix)
+        common = self._common(notice, allowed=(), status=Status.UNKNOWN) | {"next": "/"}
+        html = self._pages.render("consent_banner.html", language=notice.language, **(common | context))
+        assets = {name: asset.digest for name, asset in self._assets.items()}
+        return canonical({"schema": 1, "notice": notice.digest, "html": html, "assets": assets})
+
+    def _template(self, template: str, consent: Consent, **context: Any) -> bytes:
+        common = self._common(consent.notice, allowed=consent.allowed, status=consent.status)
+        return self._pages.fragment(template, language=consent.language, **(common | context))
+
+    def _common(self, notice: Notice, *, allowed: Collection[str], status: Status) -> dict[str, Any]:
+        return {
+            "notice": notice.digest,
+            "next": _NEXT,
+            "allowed": sorted(allowed),
+            "status": status,
+            "change_link": self._change_link,
+        }
+
+    def _filled(self, key: tuple[object, ...], render: Callable[[], bytes], next_path: str) -> bytes:
+        rendered = self._rendered.get(key)
+        if rendered is None:
+            rendered = self._rendered[key] = render()
+            if len(self._rendered) > CACHE_SIZE:
+                self._rendered.popitem(last=False)
+        if _NEXT.encode() not in rendered:
+            return rendered
+        in_query = f"next={quote(next_path, safe='/')}".encode("ascii")
+        rendered = rendered.replace(f"next={_NEXT}".encode(), in_query)
+        return rendered.replace(_NEXT.encode(), escape(next_path).encode("ascii", "xmlcharrefreplace"))
+
+
+def banner_context(notice: Notice, consent: Consent | None, prefix: str) -> dict[str, Any]:
+    """Return what the banner's template is given: what this notice says, and for whom something changed, what."""
+    content = notice.content
+    services = [service for service in content["services"] if service["key"] in notice.services]
+    purposes = [
+        {
+            **{name: purpose[name] for name in ("key", "title", "description")},
+            "services": [
+                {"key": service["key"], "title": service["title"], "provider": service["terms"]["provider"]}
+                for service in services
+                if service["terms"]["purpose"] == purpose["key"]
+            ],
+        }
+        for purpose in content["purposes"]
+        if purpose["asked"]
+    ]
+    asked_again = consent is not None and consent.choice is not None
+    return {
+        "purposes": purposes,
+        "services_count": len(services),
+        "validity": content["validity"],
+        "policies": [
+            {"slug": p["slug"], "title": p["title"], "href": f"{prefix}/policies/{quote(p['slug'])}"}
+            for p in content["policies"]
+        ],
+        "changed": _changed(notice, consent) if consent is not None and asked_again else None,
+        "carried": carried(consent, accept=consent.asking) if consent is not None and asked_again else None,
+        "reject_carried": carried(consent, accept=()) if consent is not None and asked_again else None,
+        "gpc": consent is not None and consent.gpc,
+    }
+
+
+def carried(consent: Consent, *, accept: Collection[str]) -> dict[str, list[str]]:
+    """Return the fields of a form that keeps what was granted, adds `accept`, and leaves everything else refused."""
+    notice = consent.notice
+    yes = consent.granted | frozenset(accept)
+    purposes = [key for key in notice.purposes if key in yes]
+    services = [key for key in notice.services if key in yes and notice.purpose_of(key) not in purposes]
+    without = [key for key in notice.services if key not in yes and notice.purpose_of(key) in purposes]
+    return {"purposes": purposes, "services": services, "without": without}
+
+
+def _changed(notice: Notice, consent: Consent) -> dict[str, Any]:
+    def titles(entries: list[dict[str, Any]]) -> list[str]:
+        return [entry["title"] for entry in entries if entry["key"] in consent.asking]
+
+    old = consent.asked_under
+    return {
+        "purposes": titles(notice.content["purposes"]),
+        "services": titles(notice.content["services"]),
+        "all": old is not None and old.revision != notice.revision,
+    }

@@ -1,0 +1,310 @@
+"""Gate response headers: cookies, links, refreshes, reporting endpoints; and keep caches honest."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+from collections.abc import Callable, Collection, Iterable, Sequence
+
+from consent.choice.catalogue import Catalogue, Cookie, Service
+from consent.gate.rules import View
+from consent.gate.tags import refresh_target, verdict_of_address, verdict_of_link
+
+OWN_COOKIE = "consent"
+_EXPIRED = "Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT"
+_HOST, _SECURE = "__Host-", "__Secure-"
+_MAX_PARENTS = 4
+_MAX_EXPIRED = 60
+_UNFIT = re.compile(r"[\x00-\x20\x7f-\uffff;=]")
+_LINK = re.compile(r"""\s*+<([^>]*+)>((?:"(?:[^"\\]|\\.)*+"|[^,"]|"(?=[^"]*\Z))*+)""", re.DOTALL)
+_PARAMETER = re.compile(r""";\s*+([^\s=;,]++)\s*+(?:=\s*+(?:"((?:[^"\\]|\\.)*+)"?|([^\s;,"]*+)))?+""", re.DOTALL)
+_INSIDE = re.compile(r"<([^>]*+)")
+_MEMBER = re.compile(r"""[^,"]*+(?:"((?:[^"\\]|\\.)*+)"?[^,"]*+)*+""", re.DOTALL)
+_ETAG = re.compile(r'(W/)?"([^"]*)"')
+
+Headers = list[tuple[bytes, bytes]]
+
+
+def cookie_name(value: str) -> str:
+    """Return the name under which a `Set-Cookie` value comes back in requests.
+
+    A cookie without a name comes back as its bare value, which then looks like the cookie that the value spells
+    (RFC 6265bis §5.7 and §5.8.3).
+    """
+    pair = value.partition(";")[0]
+    name, equals, rest = pair.partition("=")
+    if not equals:
+        return name.strip(" \t")
+    return name.strip(" \t") or rest.partition("=")[0].strip(" \t")
+
+
+def cookie_owners(name: str, catalogue: Catalogue) -> tuple[Service, ...]:
+    """Return the services a cookie belongs to: declared ones before known ones, an exact name before a prefix."""
+    for services in (catalogue.services, catalogue.known):
+        best = -1
+        owners: list[Service] = []
+        for service in services:
+            for cookie in service.cookies:
+                if not cookie.matches(name):
+                    continue
+                rank = len(cookie.name) - 1 if cookie.name.endswith("*") else len(name) + 1
+                if rank > best:
+                    best, owners = rank, []
+                if rank == best and service not in owners:
+                    owners.append(service)
+        if owners:
+            return tuple(owners)
+    return ()
+
+
+def _held(owners: Sequence[Service], catalogue: Catalogue, allowed: Collection[str]) -> bool:
+    return bool(owners) and not any(
+        service.key in allowed and catalogue.service(service.key) is not None for service in owners
+    )
+
+
+def _own(name: str, own: str) -> bool:
+    return name.removeprefix(_HOST).removeprefix(_SECURE).startswith(own)
+
+
+def hold_cookies(
+    values: Iterable[str],
+    catalogue: Catalogue,
+    allowed: Collection[str],
+    *,
+    hold_undeclared: bool = False,
+    own: str = OWN_COOKIE,
+) -> tuple[list[str], list[str], list[str]]:
+    """Sort `Set-Cookie` values into kept values, names held back, and names that no service declares.
+
+    Args:
+        values: the values of the `Set-Cookie` headers, in order.
+        catalogue: who owns which cookie.
+        allowed: the keys of the services allowed now.
+        hold_undeclared: hold back what nobody declares, too.
+        own: how the names of our own cookies begin, after a `__Host-`; those always pass.
+    """
+    kept: list[str] = []
+    held: list[str] = []
+    undeclared: list[str] = []
+    for value in values:
+        name = cookie_name(value)
+        if _own(name, own):
+            kept.append(value)
+            continue
+        owners = cookie_owners(name, catalogue)
+        if not owners:
+            undeclared.append(name)
+        if _held(owners, catalogue, allowed) or (not owners and hold_undeclared):
+            held.append(name)
+        else:
+            kept.append(value)
+    return kept, held, undeclared
+
+
+def expire_cookies(
+    names: Iterable[str],
+    catalogue: Catalogue,
+    allowed: Collection[str],
+    *,
+    host: str,
+    consent_cookie: str = OWN_COOKIE,
+) -> list[str]:
+    """Return the `Set-Cookie` values that delete every cookie of a service not allowed.
+
+    A deletion works only with the path and domain the cookie was set with, which a request does not tell: so there
+    is one for the host alone and for each domain above it, under the declared path and under `/`. At most 60 come
+    back; the next response sees to the rest.
+
+    Args:
+        names: the names of the cookies in the request.
+        catalogue: who owns which cookie.
+        allowed: the keys of the services allowed now.
+        host: the host the request was made to, with or without a port.
+        consent_cookie: how the names of our own cookies begin; those stay.
+    """
+    found: dict[str, None] = {}
+    for name in dict.fromkeys(names):
+        if not name or _UNFIT.search(name) or _own(name, consent_cookie):
+            continue
+        owners = cookie_owners(name, catalogue)
+        if not _held(owners, catalogue, allowed):
+            continue
+        cookies = [cookie for service in owners for cookie in service.cookies if cookie.matches(name)]
+        found.update(dict.fromkeys(_deletions(name, cookies, host)))
+    return list(found)[:_MAX_EXPIRED]
+
+
+def _deletions(name: str, cookies: Sequence[Cookie], host: str) -> Iterable[str]:
+    secure = "; Secure" if name.startswith((_HOST, _SECURE)) else ""
+    if name.startswith(_HOST):
+        yield f"{name}=; {_EXPIRED}; Path=/{secure}"
+        return
+    parents = _domains(host)
+    declared = [cookie.domain.lstrip(".").lower() for cookie in cookies if cookie.domain]
+    parents = [domain for domain in declared if domain in parents] or parents
+    for path in dict.fromkeys(("/", *(cookie.path for cookie in cookies if not _unfit_path(cookie.path)))):
+        yield f"{name}=; {_EXPIRED}; Path={path}{secure}"
+        for domain in parents:
+            yield f"{name}=; {_EXPIRED}; Path={path}; Domain={domain}{secure}"
+
+
+def _unfit_path(path: str) -> bool:
+    return not path.startswith("/") or re.search(r"[\x00-\x1f\x7f;]", path) is not None
+
+
+def _domains(host: str) -> list[str]:
+    """Return the host and the domains above it that a cookie could have been set for."""
+    name = host.strip().lower().rstrip(".")
+    if name.startswith("["):
+        return []
+    name = name.partition(":")[0]
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        labels = name.split(".")
+        if not re.fullmatch(r"[a-z0-9._-]+", name):
+            return []
+        return [".".join(labels[at:]) for at in range(len(labels) - 1)][-_MAX_PARENTS:]
+    return []
+
+
+def hold_links(value: str, view: View) -> str | None:
+    """Return a `Link` header without the links that would ask a held host, or None where none is left (RFC 8288)."""
+    kept: list[str] = []
+    pos = 0
+    changed = False
+    while pos < len(value):
+        match = _LINK.match(value, pos)
+        if match is None:
+            comma = value.find(",", pos)
+            end = comma if comma >= 0 else len(value)
+            target, rest = "", value[pos:end]
+        else:
+            end = match.end()
+            target, rest = match[1], match[2]
+        if _link_held(target, rest, view):
+            changed = True
+        else:
+            kept.append(value[pos:end])
+        pos = end + 1
+    if not changed:
+        return value
+    return ",".join(kept).strip() or None
+
+
+def _link_held(target: str, rest: str, view: View) -> bool:
+    # What looks like a link inside the parameters is one for a reader that ends the quotes elsewhere.
+    if any(verdict_of_address(view, inner) for inner in _INSIDE.findall(rest)):
+        return True
+    first: dict[str, str] = {}
+    for name, quoted, bare in _PARAMETER.findall(rest):
+        first.setdefault(name.lower().rstrip("*"), re.sub(r"\\(.)", r"\1", quoted or bare))
+    return verdict_of_link(view, {**first, "href": target}) is not None
+
+
+def hold_refresh(value: str, view: View) -> str | None:
+    """Return a `Refresh` header, or None where it would send the visitor to a held host."""
+    target = refresh_target(value)
+    return None if target is not None and verdict_of_address(view, target) else value
+
+
+def hold_members(value: str, view: View) -> str | None:
+    """Return a header that lists quoted addresses without those of held hosts, or None where none is left.
+
+    `Reporting-Endpoints` and `Speculation-Rules` are such lists (RFC 9651).
+    """
+    kept = []
+    members = [match for match in _MEMBER.finditer(value) if match[0].strip()]
+    for match in members:
+        strings = re.findall(r'"((?:[^"\\]|\\.)*+)', match[0])
+        if not any(verdict_of_address(view, re.sub(r"\\(.)", r"\1", string)) for string in strings):
+            kept.append(match[0])
+    if len(kept) == len(members):
+        return value
+    return ",".join(kept).strip() or None
+
+
+def hold_report_to(value: str, view: View) -> str | None:
+    """Return a `Report-To` header without the groups that report to a held host, or None where none is left."""
+    try:
+        groups = json.loads(f"[{value}]")
+    except (ValueError, RecursionError):
+        return None
+    kept = [group for group in groups if not any(verdict_of_address(view, text) for text in _texts(group, 4))]
+    if len(kept) == len(groups):
+        return value
+    return ", ".join(json.dumps(group) for group in kept) or None
+
+
+def _texts(value: object, depth: int) -> Iterable[str]:
+    if isinstance(value, str):
+        yield value
+    elif depth and isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _texts(inner, depth - 1)
+
+
+_HELD: dict[bytes, Callable[[str, View], str | None]] = {
+    b"link": hold_links,
+    b"refresh": hold_refresh,
+    b"report-to": hold_report_to,
+    b"reporting-endpoints": hold_members,
+    b"speculation-rules": hold_members,
+}
+
+
+def hold_headers(headers: Headers, view: View) -> Headers:
+    """Return raw headers without what would make the browser ask a held host; cookies and CSP are not looked at.
+
+    Args:
+        headers: pairs of lower-case name and value.
+        view: the rules, for one set of allowed services.
+    """
+    kept: Headers = []
+    reporting = True
+    for name, value in headers:
+        hold = _HELD.get(name.lower())
+        if hold is None:
+            kept.append((name, value))
+            continue
+        text = value.decode("latin-1")
+        passing = hold(text, view)
+        if passing is not None:
+            kept.append((name, value if passing == text else passing.encode("latin-1")))
+        if passing != text and name.lower() == b"report-to":
+            reporting = False
+    if reporting:
+        return kept
+    # Network error logging names a reporting group, and its group has just gone.
+    return [(name, value) for name, value in kept if name.lower() != b"nel"]
+
+
+def vary(existing: str | None, names: Iterable[str]) -> str:
+    """Return a `Vary` value that holds what it held and these names, each once, in order."""
+    present = [name.strip() for name in (existing or "").split(",") if name.strip()]
+    if "*" in present:
+        return "*"
+    seen = {name.lower() for name in present}
+    return ", ".join((*present, *(name for name in dict.fromkeys(names) if name.lower() not in seen)))
+
+
+def etag_with(etag: str, suffix: str) -> str:
+    """Return an entity tag with a state suffix; what is no entity tag comes back as it is."""
+    match = _ETAG.fullmatch(etag.strip())
+    return f'{match[1] or ""}"{match[2]}{suffix}"' if match else etag
+
+
+def etag_without(etag: str, suffix: str) -> str | None:
+    """Return an entity tag without its state suffix, or None where it has another or none."""
+    match = _ETAG.fullmatch(etag.strip())
+    if match is None or not suffix or not match[2].endswith(suffix):
+        return None
+    return f'{match[1] or ""}"{match[2].removesuffix(suffix)}"'
+
+
+def none_match(value: str, suffix: str) -> str | None:
+    """Return an `If-None-Match` value with the tags of this state only, as the app wrote them; None for none."""
+    tags = (etag_without(match[0], suffix) for match in _ETAG.finditer(value))
+    return ", ".join(tag for tag in tags if tag is not None) or None

@@ -1,0 +1,271 @@
+"""Decide which service an address or a script belongs to, and whether it may pass."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from consent.choice.catalogue import Catalogue, Service
+from consent.gate.address import Address, normal_host, normal_path, read
+
+_VIEWS = 64
+_MEMORIES = 16
+_MEMORY_BYTES = 4_000_000
+_ENTRY_BYTES = 65_536
+
+
+class Undeclared(StrEnum):
+    """Say what happens to a third-party host that no service claims."""
+
+    ALLOW = "allow"
+    REPORT = "report"
+    HOLD = "hold"
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Name whose an address is: the key of a declared or known service, or None for a host that nobody declared."""
+
+    service: str | None
+    host: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Say for whom something is held: the key of a declared or known service, or None for an undeclared host."""
+
+    service: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    key: str | None
+    port: int | None
+    path: str
+    rank: int
+
+
+_DECLARED, _SITE, _KNOWN = 0, 1, 2
+
+
+class Memory:
+    """Remember verdicts by the exact bytes they were given for, within a bounded number of bytes."""
+
+    __slots__ = ("_size", "entries", "get")
+
+    def __init__(self) -> None:
+        self.entries: dict[bytes, Any] = {}
+        self.get = self.entries.get
+        self._size = 0
+
+    def keep(self, key: bytes, value: object) -> None:
+        """Keep `value` for `key`; forget everything once the bound is reached, and never keep a very long key."""
+        if len(key) > _ENTRY_BYTES:
+            return
+        self._size += 2 * len(key) + 256
+        if self._size > _MEMORY_BYTES:
+            self.entries.clear()
+            self._size = 2 * len(key) + 256
+        self.entries[key] = value
+
+
+class Rules:
+    """Hold who owns which host, path and snippet; built once per edition, never changed after."""
+
+    def __init__(
+        self, catalogue: Catalogue, *, site_hosts: Collection[str], undeclared: Undeclared = Undeclared.REPORT
+    ) -> None:
+        """Read the claims of `catalogue` and of the site itself.
+
+        Args:
+            catalogue: the declared services, and the known ones that are held.
+            site_hosts: the site's own hosts; each stands for its sub-domains too, and may carry a port.
+            undeclared: what happens to hosts that nobody claims.
+        """
+        self.catalogue = catalogue
+        self.undeclared = Undeclared(undeclared)
+        self._claims: dict[str, list[_Claim]] = {}
+        for rank, services in ((_DECLARED, catalogue.services), (_KNOWN, catalogue.known)):
+            for service in services:
+                for host in service.hosts:
+                    self._claim(host, service.key, rank)
+        for host in site_hosts:
+            self._claim(host, None, _SITE)
+        for claims in self._claims.values():
+            claims.sort(key=lambda claim: (claim.rank, claim.port is None, -len(claim.path)))
+        self._own_paths = [
+            claim
+            for claims in self._claims.values()
+            if any(claim.rank == _SITE for claim in claims)
+            for claim in claims
+            if claim.rank == _DECLARED and claim.path
+        ]
+        self._patterns = tuple(
+            (pattern, service.key)
+            for service in (*catalogue.services, *catalogue.known)
+            for pattern in service.patterns
+        )
+        self._views: OrderedDict[frozenset[str], View] = OrderedDict()
+
+    def _claim(self, host: str, key: str | None, rank: int) -> None:
+        name, slash, path = host.partition("/")
+        name, _, port = name.partition(":")
+        path = normal_path(slash + path).rstrip("/") if slash else ""
+        claim = _Claim(key, int(port) if port else None, path, rank)
+        self._claims.setdefault(normal_host(name), []).append(claim)
+
+    def owner(self, address: str, *, base: str | None = None) -> Owner | None:
+        """Return whose `address` is, or None where it is the site's own or asks nobody.
+
+        The longest host wins, then the longest path; a declared service goes before the site, the site before a
+        known service. `base` is the address that relative ones are resolved against.
+        """
+        return self.owner_of(read(address, base=read(base) if base else None))
+
+    def owner_of(self, address: Address) -> Owner | None:
+        """Return whose an address is that has been read already."""
+        if not address.host:
+            return self._own(address) if address.relative and self._own_paths else None
+        known: Owner | None = None
+        for name in _suffixes(address.host):
+            for claim in self._claims.get(name, ()):
+                if not _fits(claim, address):
+                    continue
+                if claim.rank == _SITE:
+                    return None
+                owner = Owner(claim.key, address.host)
+                if claim.rank == _DECLARED:
+                    return known or owner
+                known = known or owner
+        return known or Owner(None, address.host)
+
+    def _own(self, address: Address) -> Owner | None:
+        if address.path[:1] not in ("/", "\\"):
+            return None
+        path = normal_path(address.path)
+        fitting = [claim for claim in self._own_paths if _under(claim.path, path)]
+        return Owner(max(fitting, key=lambda claim: len(claim.path)).key) if fitting else None
+
+    def claimants(self, address: Address) -> tuple[Owner, ...]:
+        """Return everybody who claims any path of an address's host: whom a mere connection to it could serve."""
+        for name in _suffixes(address.host):
+            claims = [claim for claim in self._claims.get(name, ()) if _at(claim, address)]
+            if any(claim.rank == _SITE for claim in claims) and not any(claim.rank == _DECLARED for claim in claims):
+                return ()
+            if claims:
+                return tuple(Owner(claim.key, address.host) for claim in claims if claim.rank != _SITE)
+        return (Owner(None, address.host),) if address.host else ()
+
+    def inline_owners(self, text: str) -> frozenset[str]:
+        """Return the keys of the services whose patterns stand in `text`."""
+        return frozenset(key for pattern, key in self._patterns if pattern in text)
+
+    def view(self, allowed: frozenset[str]) -> View:
+        """Return these rules for one set of allowed service keys; the most recent sets are kept."""
+        view = self._views.get(allowed)
+        if view is None:
+            view = self._views[allowed] = View(self, allowed)
+            while len(self._views) > _VIEWS:
+                self._views.popitem(last=False)
+        return view
+
+
+class View:
+    """Join rules and one set of allowed services, with the verdicts that have been given under them."""
+
+    def __init__(self, rules: Rules, allowed: frozenset[str]) -> None:
+        self.rules = rules
+        catalogue = rules.catalogue
+        self.allowed = frozenset(service.key for service in catalogue.services if service.key in allowed)
+        self._given = allowed
+        held = [service for service in catalogue.services if service.key not in allowed]
+        self.held_services: tuple[Service, ...] = (*held, *catalogue.known)
+        self.held_patterns = _patterns(self.held_services)
+        self._granted_patterns = _patterns(s for s in catalogue.services if s.key in allowed and not s.required)
+        self._memories: dict[tuple[str, int, tuple[Address, ...]], Memory] = {}
+
+    @property
+    def everything(self) -> bool:
+        """Tell whether nothing can be held and nothing be reported, so that a body need not be looked at."""
+        return not self.held_services and self.rules.undeclared is Undeclared.ALLOW
+
+    @property
+    def undeclared_held(self) -> bool:
+        """Tell whether hosts that nobody declared are held."""
+        return self.rules.undeclared is Undeclared.HOLD
+
+    def verdict(self, owner: Owner | None) -> Verdict | None:
+        """Return for whom something of this owner is held, or None where it passes."""
+        if owner is None:
+            return None
+        if owner.service is None:
+            return Verdict(None) if self.rules.undeclared is Undeclared.HOLD else None
+        return None if owner.service in self.allowed else Verdict(owner.service)
+
+    def marked(self, key: str) -> Verdict | None:
+        """Return for whom an element marked `data-consent="key"` is held, or None where it passes.
+
+        A service's key asks for that service; a purpose's key asks for all its services, or, where it has none, for
+        the key itself. An unknown key is held.
+        """
+        key = key.strip()
+        catalogue = self.rules.catalogue
+        if catalogue.service(key) is not None:
+            return None if key in self.allowed else Verdict(key)
+        purpose = catalogue.purpose(key)
+        if purpose is None:
+            return Verdict(key)
+        services = catalogue.of(key)
+        passes = all(service.key in self.allowed for service in services) if services else key in self._given
+        return None if passes or purpose.required else Verdict(key)
+
+    def held_inline(self, text: str) -> tuple[str, ...]:
+        """Return the keys of the services not allowed whose patterns stand in `text`, sorted."""
+        return tuple(sorted({key for pattern, key in self.held_patterns if pattern in text}))
+
+    def grants(self, service: str | None) -> bool:
+        """Tell whether a service is allowed because it was granted, not because it is strictly necessary."""
+        declared = self.rules.catalogue.service(service) if service is not None else None
+        return declared is not None and not declared.required and declared.key in self.allowed
+
+    def grants_inline(self, text: str) -> bool:
+        """Tell whether `text` carries a pattern of a granted service."""
+        return any(pattern in text for pattern, _ in self._granted_patterns)
+
+    def memory(self, charset: str, depth: int, bases: tuple[Address, ...]) -> Memory:
+        """Return the verdicts given so far on pages of one charset and one set of bases, at one depth of nesting."""
+        key = (charset, depth, bases)
+        memory = self._memories.get(key)
+        if memory is None:
+            memory = Memory()
+            if len(self._memories) < _MEMORIES:
+                self._memories[key] = memory
+        return memory
+
+
+def _patterns(services: Iterable[Service]) -> tuple[tuple[str, str], ...]:
+    return tuple((pattern, service.key) for service in services for pattern in service.patterns)
+
+
+def _suffixes(host: str) -> Iterable[str]:
+    yield host
+    if host.startswith("[") or host.replace(".", "").isdigit():
+        return
+    while "." in host:
+        host = host.partition(".")[2]
+        yield host
+
+
+def _at(claim: _Claim, address: Address) -> bool:
+    return claim.port is None or claim.port in address.ports
+
+
+def _under(claimed: str, path: str) -> bool:
+    return not claimed or path == claimed or path.startswith(claimed + "/")
+
+
+def _fits(claim: _Claim, address: Address) -> bool:
+    return _at(claim, address) and _under(claim.path, address.path)

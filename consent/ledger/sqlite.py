@@ -1,0 +1,297 @@
+"""Keep a ledger in SQLite: the tree, the entries, and what lies beside them."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from uuid import UUID
+
+from consent.errors import LedgerCorruptError
+from consent.ledger import merkle
+from consent.ledger.checkpoint import Checkpoint
+from consent.ledger.database import Database
+from consent.ledger.entry import Appended, Draft, leaf, pseudonym
+from consent.ledger.store import Document, Head, Record, Revocation, Seal
+
+PAGE = 1_000
+"""How many entries are read at a time."""
+
+
+class SqliteStore:
+    """Keep a ledger in the SQLite file at `path`, or in memory for `":memory:"`; see Store.
+
+    `origin` is fixed when the file is made. `max_pages` limits its size (PRAGMA max_page_count); 0 sets no limit.
+    """
+
+    def __init__(self, path: Path | str, *, origin: str, max_pages: int = 0) -> None:
+        self._origin = origin
+        self._database = Database(path, origin=origin, max_pages=max_pages)
+
+    def __repr__(self) -> str:
+        return f"<SqliteStore {self._database.place} of {self._origin}>"
+
+    @property
+    def origin(self) -> str:
+        """Return the origin whose ledger this is."""
+        return self._origin
+
+    def open(self) -> None:
+        """Open the file, and make or migrate it; do nothing if it is open."""
+        with self._database.using():
+            pass
+
+    def close(self) -> None:
+        """Close the file; the next use opens it again. What lies in memory is gone."""
+        self._database.close()
+
+    # --- the log
+
+    def append(self, drafts: Sequence[Draft], *, now: int) -> list[Appended]:
+        """Append entries in one commit; see Store."""
+        with self._database.writing() as connection:
+            return self._append(connection, drafts, now=now)
+
+    def _append(self, connection: sqlite3.Connection, drafts: Sequence[Draft], *, now: int) -> list[Appended]:
+        size, roots, newest = connection.execute("SELECT size, roots, recorded_at FROM head").fetchone()
+        tree = merkle.Frontier.from_bytes(roots, size=size)
+        recorded_at = max(now, newest)
+        appended: dict[bytes, Appended] = {}
+        leaves, entries, nodes, subjects, revocations, publications = [], [], [], [], [], []
+        answers = []
+        for draft in drafts:
+            record = self._record(draft)
+            there = appended.get(record.bytes) or _appended(connection, record)
+            if there is None:
+                salt = None if draft.subject is None else secrets.token_bytes(16)
+                body = leaf(
+                    draft,
+                    record=record,
+                    origin=self._origin,
+                    recorded_at=recorded_at,
+                    subject=None if salt is None or draft.subject is None else pseudonym(draft.subject, salt=salt),
+                )
+                there = Appended(
+                    index=tree.size, record=record, leaf_hash=merkle.leaf_hash(body), recorded_at=recorded_at
+                )
+                nodes += tree.append(there.leaf_hash)
+                leaves.append((there.index, there.leaf_hash, record.bytes))
+                entries.append((there.index, recorded_at, body))
+                if salt is not None:
+                    subjects.append((there.index, draft.subject, salt))
+                if draft.revoked_before is not None and draft.subject is not None:
+                    revocations.append((self._keyed(draft.subject), draft.revoked_before))
+                if draft.unique is not None:
+                    publications.append((draft.unique, there.index))
+                appended[record.bytes] = there
+            answers.append(there)
+        if appended:
+            connection.executemany("INSERT INTO leaf VALUES (?, ?, ?)", leaves)
+            connection.executemany("INSERT INTO entry VALUES (?, ?, ?)", entries)
+            connection.executemany("INSERT INTO node VALUES (?, ?, ?)", nodes)
+            connection.executemany("INSERT INTO subject (idx, consent_id, salt) VALUES (?, ?, ?)", subjects)
+            connection.executemany("INSERT INTO revocation (key, before) VALUES (?, ?)", revocations)
+            connection.executemany("INSERT INTO publication VALUES (?, ?)", publications)
+            connection.execute("UPDATE head SET size=?, roots=?, recorded_at=?", (tree.size, bytes(tree), recorded_at))
+        return answers
+
+    def _record(self, draft: Draft) -> UUID:
+        # Made from the request id, so that one index serves both; the key keeps anybody from making the way back.
+        name = f"request {draft.request_id}" if draft.unique is None else f"unique {draft.unique}"
+        return UUID(
+            bytes=hmac.digest(self._database.settings["record_key"], name.encode(), hashlib.sha256)[:16], version=4
+        )
+
+    def erase(self, consent_id: bytes, *, draft: Draft, now: int) -> Appended:
+        """Delete the rows about a consent id and append `draft`, which names how many there were; see Store."""
+        with self._database.writing() as connection:
+            count = connection.execute("DELETE FROM subject WHERE consent_id=?", (consent_id,)).rowcount
+            counted = replace(draft, content={**draft.content, "count": count})
+            (appended,) = self._append(connection, [counted], now=now)
+        with self._database.using() as connection:
+            # The deleted rows still lie in the write-ahead log; readers may keep it a little longer.
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        return appended
+
+    def head(self) -> Head:
+        """Return size and root of the tree."""
+        with self._database.using() as connection:
+            size, roots = connection.execute("SELECT size, roots FROM head").fetchone()
+        return Head(size=size, root=merkle.Frontier.from_bytes(roots, size=size).root())
+
+    def hashes(self, height: int, *, first: int, last: int) -> list[bytes]:
+        """Return hashes of complete subtrees; see merkle.Nodes."""
+        with self._database.using() as connection:
+            if height == 0:
+                rows = connection.execute(
+                    "SELECT hash FROM leaf WHERE idx >= ? AND idx < ? ORDER BY idx", (first, last)
+                )
+            else:
+                rows = connection.execute(
+                    "SELECT hash FROM node WHERE height=? AND number >= ? AND number < ? ORDER BY number",
+                    (height, first, last),
+                )
+            return [row[0] for row in rows]
+
+    def entries(self, first: int = 0, *, last: int | None = None) -> Iterator[bytes]:
+        """Yield the exact bytes of entries, a page at a time, so that nobody waits for a slow reader."""
+        end = self.head().size if last is None else last
+        while first < end:
+            with self._database.using() as connection:
+                page = connection.execute(
+                    "SELECT body FROM entry WHERE idx >= ? AND idx < ? ORDER BY idx", (first, min(first + PAGE, end))
+                ).fetchall()
+            if len(page) != min(PAGE, end - first):
+                raise LedgerCorruptError(f"an entry between {first} and {first + PAGE} is missing")
+            for (body,) in page:
+                yield body
+            first += len(page)
+
+    def index_at(self, moment: int) -> int:
+        """Return the index of the first entry recorded at or after a moment, by bisection: time never goes back."""
+        low, high = 0, self.head().size
+        with self._database.using() as connection:
+            while low < high:
+                middle = (low + high) // 2
+                row = connection.execute("SELECT recorded_at FROM entry WHERE idx=?", (middle,)).fetchone()
+                if row is None:
+                    raise LedgerCorruptError(f"entry {middle} is missing")
+                low, high = (middle + 1, high) if row[0] < moment else (low, middle)
+        return low
+
+    def index_of(self, record: UUID) -> int | None:
+        """Return the index of the entry with this record id."""
+        with self._database.using() as connection:
+            row = connection.execute("SELECT idx FROM leaf WHERE record=?", (record.bytes,)).fetchone()
+        return None if row is None else int(row[0])
+
+    def publications(self) -> dict[str, bytes]:
+        """Return the entries that were appended under a unique name."""
+        with self._database.using() as connection:
+            return dict(connection.execute("SELECT name, body FROM publication JOIN entry USING (idx) ORDER BY idx"))
+
+    # --- checkpoints
+
+    def seal(self, sign: Seal, *, name: str) -> Checkpoint:
+        """Return a checkpoint of the whole tree; the lock of the transaction lets one process sign at a time."""
+        with self._database.writing() as connection:
+            head = self.head()
+            row = connection.execute("SELECT size, note FROM checkpoint ORDER BY size DESC LIMIT 1").fetchone()
+            if row is not None:
+                last = Checkpoint.unchecked(row[1], name=name)
+                known = merkle.root(self, size=last.size) if last.size <= head.size else b""
+                if last.size != row[0] or known != last.root:
+                    raise LedgerCorruptError(f"the ledger no longer extends its checkpoint at {last.size} entries")
+                if last.size == head.size:
+                    return last
+            checkpoint = sign(head.size, head.root)
+            connection.execute("INSERT INTO checkpoint VALUES (?, ?)", (checkpoint.size, checkpoint.note))
+            return checkpoint
+
+    def checkpoint(self) -> bytes | None:
+        """Return the signed note of the newest checkpoint."""
+        with self._database.using() as connection:
+            row = connection.execute("SELECT note FROM checkpoint ORDER BY size DESC LIMIT 1").fetchone()
+        return None if row is None else bytes(row[0])
+
+    # --- documents
+
+    def archive(self, document: Document) -> str:
+        """Keep a document unless it is kept already."""
+        with self._database.writing() as connection:
+            connection.execute(
+                "INSERT OR IGNORE INTO document VALUES (?, ?, ?, ?, ?)",
+                (
+                    bytes.fromhex(document.digest),
+                    document.kind,
+                    document.media_type,
+                    document.language,
+                    document.data,
+                ),
+            )
+        return document.digest
+
+    def document(self, digest: str) -> Document | None:
+        """Return the document of this digest (64 hex digits)."""
+        with self._database.using() as connection:
+            row = connection.execute(
+                "SELECT kind, media_type, data, language FROM document WHERE digest=?",
+                (bytes.fromhex(digest),),
+            ).fetchone()
+        return None if row is None else _document(row)
+
+    def documents(self, prefix: str, *, kind: str) -> list[Document]:
+        """Return the documents of one kind whose digest begins with these hex digits, ordered by digest."""
+        low, high = bytes.fromhex(prefix.ljust(64, "0")), bytes.fromhex(prefix.ljust(64, "f"))
+        with self._database.using() as connection:
+            rows = connection.execute(
+                "SELECT kind, media_type, data, language FROM document"
+                " WHERE digest BETWEEN ? AND ? AND kind=? ORDER BY digest",
+                (low, high, kind),
+            ).fetchall()
+        return [_document(row) for row in rows]
+
+    # --- beside the log
+
+    def records_of(self, consent_id: bytes) -> list[Record]:
+        """Return the entries about one consent id, in order of index."""
+        with self._database.using() as connection:
+            rows = connection.execute(
+                "SELECT idx, record, recorded_at, body, salt FROM subject JOIN entry USING (idx) JOIN leaf USING (idx)"
+                " WHERE consent_id=? ORDER BY idx",
+                (consent_id,),
+            ).fetchall()
+        return [
+            Record(index=index, record=UUID(bytes=record), recorded_at=recorded_at, body=body, salt=salt)
+            for index, record, recorded_at, body, salt in rows
+        ]
+
+    def give_code(self, consent_id: bytes, *, digest: bytes) -> int:
+        """Let the entries about a consent id be found by a receipt code."""
+        with self._database.writing() as connection:
+            return connection.execute("UPDATE subject SET code=? WHERE consent_id=?", (digest, consent_id)).rowcount
+
+    def consent_id_of(self, digest: bytes) -> bytes | None:
+        """Return the consent id whose receipt code has this SHA-256."""
+        with self._database.using() as connection:
+            row = connection.execute("SELECT consent_id FROM subject WHERE code=? LIMIT 1", (digest,)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def revocation_key(self) -> bytes:
+        """Return the key under which revocations are kept."""
+        with self._database.using():
+            return self._database.settings["revocation_key"]
+
+    def _keyed(self, consent_id: bytes) -> bytes:
+        return hmac.digest(self._database.settings["revocation_key"], consent_id, hashlib.sha256)
+
+    def revocations(self, position: int = 0) -> list[Revocation]:
+        """Return the revocations after a position, in order."""
+        with self._database.using() as connection:
+            rows = connection.execute(
+                "SELECT position, key, before FROM revocation WHERE position > ? ORDER BY position", (position,)
+            ).fetchall()
+        return [Revocation(position=number, key=key, before=before) for number, key, before in rows]
+
+    def forget_revocations(self, before: int) -> None:
+        """Delete the revocations from before a Unix second."""
+        with self._database.writing() as connection:
+            connection.execute("DELETE FROM revocation WHERE before < ?", (before,))
+
+
+def _document(row: tuple[str, str, bytes, str]) -> Document:
+    kind, media_type, data, language = row
+    return Document(kind=kind, media_type=media_type, data=data, language=language)
+
+
+def _appended(connection: sqlite3.Connection, record: UUID) -> Appended | None:
+    row = connection.execute(
+        "SELECT idx, hash, recorded_at FROM leaf JOIN entry USING (idx) WHERE record=?", (record.bytes,)
+    ).fetchone()
+    if row is None:
+        return None
+    return Appended(index=row[0], record=record, leaf_hash=row[1], recorded_at=row[2])

@@ -1,0 +1,141 @@
+"""Say what a store of entries must do, whichever database it lies in."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+from uuid import UUID
+
+from consent.ledger.checkpoint import Checkpoint
+from consent.ledger.entry import Appended, Draft
+from consent.ledger.merkle import Nodes
+
+Seal = Callable[[int, bytes], Checkpoint]
+"""Sign a tree head of this size and root."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """Hold archived bytes (a policy text, a notice, a rendering) as they were shown; `language` may be empty."""
+
+    kind: str
+    media_type: str
+    data: bytes = field(repr=False)
+    language: str = ""
+
+    @property
+    def digest(self) -> str:
+        """Return the SHA-256 of the bytes in hex: the document's name."""
+        return hashlib.sha256(self.data).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """Hold one entry of one subject: its exact bytes, and the salt that ties it to the consent id."""
+
+    index: int
+    record: UUID
+    recorded_at: int
+    body: bytes
+    salt: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """Hold the state of the tree: how many entries, and their root."""
+
+    size: int
+    root: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revocation:
+    """Say that cookies of one consent id (under a keyed hash) from before a Unix second are no choice.
+
+    `position` orders revocations, so that a reader can ask for what is new.
+    """
+
+    position: int
+    key: bytes = field(repr=False)
+    before: int
+
+
+class Store(Nodes, Protocol):
+    """Keep entries, documents and what lies beside the log. Every method may be called from any thread.
+
+    Every method raises LedgerUnavailableError while the database cannot be used, LedgerCorruptError when what it holds
+    contradicts itself, and ConfigurationError when it belongs to another origin. A store opens itself when first used,
+    so that nothing is carried over a fork, and again after it failed.
+    """
+
+    @property
+    def origin(self) -> str:
+        """Return the origin whose ledger this is."""
+
+    def open(self) -> None:
+        """Open the database, and make or migrate it; do nothing if it is open."""
+
+    def close(self) -> None:
+        """Let go of the database; the next use opens it again."""
+
+    def append(self, drafts: Sequence[Draft], *, now: int) -> list[Appended]:
+        """Append entries, durable on return, in order, at `now` (Unix seconds) or the newest entry's time if later.
+
+        A draft whose request id or unique name is known appends nothing and returns the entry there is.
+        """
+
+    def erase(self, consent_id: bytes, *, draft: Draft, now: int) -> Appended:
+        """Forget which entries are about a consent id, and append `draft` with their `count`, as one step."""
+
+    def head(self) -> Head:
+        """Return size and root of the tree."""
+
+    def entries(self, first: int = 0, *, last: int | None = None) -> Iterator[bytes]:
+        """Yield the exact bytes of the entries `first` to `last` (excluded; all by default), without holding a lock."""
+
+    def index_at(self, moment: int) -> int:
+        """Return the index of the first entry recorded at or after a Unix second; the size if there is none."""
+
+    def index_of(self, record: UUID) -> int | None:
+        """Return the index of the entry with this record id."""
+
+    def publications(self) -> dict[str, bytes]:
+        """Return the entries that were appended under a unique name, by that name, in order of index."""
+
+    def archive(self, document: Document) -> str:
+        """Keep a document unless it is kept already, durable on return; return its digest in hex."""
+
+    def document(self, digest: str) -> Document | None:
+        """Return the document of this digest (64 hex digits)."""
+
+    def documents(self, prefix: str, *, kind: str) -> list[Document]:
+        """Return the documents of one kind whose digest begins with these hex digits, ordered by digest."""
+
+    def seal(self, sign: Seal, *, name: str) -> Checkpoint:
+        """Return a checkpoint of the whole tree, signing one if there is news.
+
+        Raises LedgerCorruptError if the tree does not extend the last checkpoint, which was signed under `name`.
+        """
+
+    def checkpoint(self) -> bytes | None:
+        """Return the signed note of the newest checkpoint."""
+
+    def records_of(self, consent_id: bytes) -> list[Record]:
+        """Return the entries about one consent id, in order of index."""
+
+    def give_code(self, consent_id: bytes, *, digest: bytes) -> int:
+        """Let the entries about a consent id be found by a receipt code (its SHA-256); return how many there are."""
+
+    def consent_id_of(self, digest: bytes) -> bytes | None:
+        """Return the consent id whose receipt code has this SHA-256."""
+
+    def revocation_key(self) -> bytes:
+        """Return the key under which revocations are kept (HMAC-SHA256 of the consent id)."""
+
+    def revocations(self, position: int = 0) -> list[Revocation]:
+        """Return the revocations after a position, in order."""
+
+    def forget_revocations(self, before: int) -> None:
+        """Delete revocations that no cookie can be old enough for: all from before a Unix second."""

@@ -1,0 +1,87 @@
+"""Render templates: in a language, with a site's own in place of ours where it has any."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from babel import Locale
+from babel.dates import format_date, format_datetime
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from consent import languages
+from consent.assets import Asset
+from consent.choice.wording import Wording
+from consent.policies.tables import lifetime_in_words
+from consent.shipped import TEMPLATES
+
+
+class Pages:
+    """Render every page and fragment a visitor or auditor sees.
+
+    `overrides` are a site's own texts by language and key; `templates` is a folder searched before ours.
+    """
+
+    def __init__(
+        self,
+        *,
+        site_name: str,
+        prefix: str,
+        assets: Mapping[str, Asset],
+        spoken: tuple[str, ...],
+        overrides: Mapping[str, Mapping[str, str]],
+        templates: Path | None = None,
+    ) -> None:
+        folders = [str(folder) for folder in (templates, TEMPLATES) if folder is not None]
+        self._environment = Environment(
+            loader=FileSystemLoader(folders),
+            autoescape=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            undefined=StrictUndefined,
+        )
+        self._environment.globals |= {
+            "site_name": site_name,
+            "prefix": prefix,
+            "asset": lambda name: f"{prefix}/assets/{assets[name].address}",
+        }
+        self.spoken = spoken
+        self._wordings = {tag: languages.wording(tag, overrides.get(tag)) for tag in spoken}
+        self._speech = {tag: _speech(words) for tag, words in self._wordings.items()}
+
+    def wording(self, language: str) -> Wording:
+        """Return the texts of one of the site's languages."""
+        return self._wordings[language]
+
+    def render(self, template: str, *, language: str, **context: Any) -> str:
+        """Return a template filled in one of the site's languages."""
+        return str(self._environment.get_template(template).render(self._speech[language] | context))
+
+    def fragment(self, template: str, *, language: str, **context: Any) -> bytes:
+        """Return a template for a page in any ASCII-compatible charset: what is not ASCII becomes a reference."""
+        return self.render(template, language=language, **context).strip().encode("ascii", "xmlcharrefreplace")
+
+
+def _speech(words: Wording) -> dict[str, Any]:
+    locale = Locale.parse(words.language, sep="-")
+
+    def moment(seconds: int) -> str:
+        return str(format_datetime(datetime.fromtimestamp(seconds, UTC), "medium", locale=locale)) + " UTC"
+
+    def day(value: date) -> str:
+        return str(format_date(value, "long", locale=locale))
+
+    def country(code: str) -> str:
+        return str(locale.territories.get(code.upper(), code))
+
+    return {
+        "t": words,
+        "language": words.language,
+        "dir": languages.direction(words.language),
+        "date": moment,
+        "day": day,
+        "country": country,
+        "lifetime": lambda iso: lifetime_in_words(iso, language=words.language, words=words),
+    }

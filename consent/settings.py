@@ -1,0 +1,274 @@
+"""Read a site's configuration from arguments, environment, `.env` and `consent.toml`, in that order."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
+
+from consent.choice.lifetime import Lifetime
+from consent.choice.regimes import Regime
+from consent.errors import ConfigurationError
+from consent.gate.rules import Undeclared
+
+PREFIX = "CONSENT_"
+CONFIG_VARIABLE = "CONSENT_CONFIG"
+CONFIG_FILE = "consent.toml"
+
+_config: ContextVar[Path | None] = ContextVar("consent_config", default=None)
+
+
+class ControllerSettings(BaseModel):
+    """Say who answers for the data: the controller of GDPR Art. 4(7)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = ""
+    """The legal name."""
+    address: str = ""
+    """The postal address, in one line."""
+    contact: str = ""
+    """An e-mail address or page where a person can be reached."""
+    dpo: str = ""
+    """The data protection officer, where there is one."""
+    authority: str = ""
+    """The supervisory authority to complain to."""
+
+
+class ConsentSettings(BaseSettings):
+    """Hold a site's whole configuration. Raises ConfigurationError, in one line, for anything that cannot be served."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True)
+
+    secret_keys: tuple[SecretStr, ...] = ()
+    """What cookies are signed with: the last key signs, all verify. Required."""
+    site_name: str = ""
+    """The site's name, as visitors know it; the host of the first origin where it is empty."""
+    origins: tuple[str, ...] = ()
+    """The site's own origins, such as `https://meridian.example`; the first one names the ledger."""
+    default_language: str = "en"
+    """The language of texts that are given without one."""
+    languages: tuple[str, ...] = ()
+    """The languages visitors are asked in; only the default one where it is empty."""
+    controller: ControllerSettings = ControllerSettings()
+    """Who answers for the data."""
+    purposes: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Purposes renamed or added: tables with `title` and `description`."""
+    services: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Services by key: a built-in one switched on by an empty table, or one of the site's own."""
+    policies_dir: Path = Path("policies")
+    """The folder with `<slug>/<version>.<language>.md`."""
+    templates_dir: Path | None = None
+    """A folder whose templates are taken instead of ours of the same name."""
+    ledger: str = "sqlite:///consent.db"
+    """Where choices are recorded."""
+    ledger_key: SecretStr | None = None
+    """What signs checkpoints; without it a key is made beside the ledger."""
+    queue_dir: Path = Path("consent-queue")
+    """Where refusals and withdrawals wait while the ledger is down."""
+    audit_tokens: tuple[SecretStr, ...] = ()
+    """Who holds one may read the auditor's pages; without any these pages are off."""
+    prefix: str = "/privacy"
+    """The path under which our own pages lie."""
+    undeclared: Undeclared = Undeclared.REPORT
+    """What happens to third-party hosts that no service names."""
+    undeclared_cookies: Literal["pass", "hold"] = "pass"
+    """What happens to cookies that the site sets and no service names."""
+    notice_revision: int = Field(default=1, ge=1)
+    """Raised by one, asks everybody again who granted something."""
+    validity: str = "P6M"
+    """How long a choice holds, in calendar months or days; never extended by a visit."""
+    change_link: Literal["button", "site"] = "button"
+    """Whether a small link to the choice is put into every page, or the site has its own."""
+    country_header: str = ""
+    """The request header in which a trusted proxy names the visitor's country."""
+    regimes: dict[str, Regime] = Field(default_factory=dict)
+    """The regime by country code; whoever is not named here is asked first."""
+    cookie_domain: str = ""
+    """Share the choice among sub-domains of this domain; empty keeps it on one host, which is safer."""
+    insecure_cookies: bool = False
+    """Send cookies over plain HTTP. For a local machine only."""
+    max_body: int = Field(default=16_384, ge=1024)
+    """The largest form or JSON body that is read, in bytes."""
+    wording: dict[str, dict[str, str]] = Field(default_factory=dict)
+    """Texts of the site's own, by language and key."""
+
+    _folder: Path = PrivateAttr(default_factory=Path.cwd)
+
+    def __init__(self, **values: Any) -> None:
+        path = _config.get() or _named_by_environment() or Path(CONFIG_FILE)
+        try:
+            with _reading(path):
+                super().__init__(_env_file=path.parent / ".env", _env_file_encoding="utf-8", **values)
+        except ValidationError as error:
+            raise _in_one_line(error) from None
+        except SettingsError as error:
+            raise ConfigurationError(
+                str(error), place="environment", remedy="Lists are JSON: CONSENT_SECRET_KEYS='[\"…\"]'"
+            ) from None
+        except (ValueError, OSError) as error:
+            raise ConfigurationError(
+                f"cannot be read: {error}", place=str(path), remedy="Mend the file, or let `consent init` write one"
+            ) from None
+        self._folder = path.parent.resolve()
+
+    @classmethod
+    def from_toml(cls, path: str | Path, **values: Any) -> ConsentSettings:
+        """Read the settings of the site whose `consent.toml` lies at `path`, with the `.env` beside it."""
+        path = Path(path)
+        if not path.is_file():
+            raise ConfigurationError("no such file", place=str(path), remedy="Let `consent init` write one")
+        with _reading(path):
+            return cls(**values)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put the sources in order, strongest first."""
+        path = _config.get() or Path(CONFIG_FILE)
+        return (
+            init_settings,
+            env_settings,
+            _OwnLines(settings_cls, env_file=path.parent / ".env", env_file_encoding="utf-8"),
+            TomlConfigSettingsSource(settings_cls, toml_file=path),
+        )
+
+    @field_validator("origins")
+    @classmethod
+    def _plain_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            parts = urlsplit(origin)
+            if (
+                parts.scheme not in ("http", "https")
+                or not parts.hostname
+                or f"{parts.scheme}://{parts.netloc}" != origin
+            ):
+                raise ValueError(f"{origin!r} is not an origin: write it as 'https://meridian.example', without a path")
+        return tuple(origin.lower() for origin in origins)
+
+    @field_validator("prefix")
+    @classmethod
+    def _plain_prefix(cls, prefix: str) -> str:
+        if (
+            not prefix.startswith("/")
+            or prefix.endswith("/")
+            or "//" in prefix
+            or any(c in prefix for c in '?#%"<>\\ ')
+        ):
+            raise ValueError(f"{prefix!r} is not a path: write it as '/privacy'")
+        return prefix
+
+    @field_validator("validity")
+    @classmethod
+    def _bounded_validity(cls, validity: str) -> str:
+        lifetime = Lifetime.parse(validity)
+        if lifetime.session or not (lifetime.months or lifetime.seconds):
+            raise ValueError("a choice must hold for some time: write 'P6M'")
+        return validity
+
+    @field_validator("regimes", mode="before")
+    @classmethod
+    def _upper_countries(cls, regimes: Any) -> Any:
+        return {str(k).upper(): v for k, v in regimes.items()} if isinstance(regimes, Mapping) else regimes
+
+    @property
+    def folder(self) -> Path:
+        """Return the folder that relative paths start from: where the configuration file lies."""
+        return self._folder
+
+    def path(self, relative: Path) -> Path:
+        """Return a path of the configuration as an absolute one."""
+        return self._folder / relative
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Return the signing keys in the clear. Raises ConfigurationError where there is none."""
+        keys = tuple(key.get_secret_value() for key in self.secret_keys)
+        if not keys or not all(keys):
+            raise ConfigurationError(
+                "no secret to sign cookies with",
+                place="CONSENT_SECRET_KEYS",
+                remedy="Set it to a JSON list of long random texts; `consent init` writes one into .env",
+            )
+        return keys
+
+    @property
+    def spoken(self) -> tuple[str, ...]:
+        """Return the languages visitors are asked in, the default one first."""
+        return tuple(dict.fromkeys((self.default_language, *self.languages)))
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Return the host names of the site's own origins."""
+        return tuple(dict.fromkeys(urlsplit(origin).hostname or "" for origin in self.origins))
+
+    @property
+    def name(self) -> str:
+        """Return what the site calls itself."""
+        return self.site_name or next(iter(self.hosts), "This site")
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """Return the `CONSENT_` variables that no setting reads, sorted."""
+    fields = {name.upper() for name in ConsentSettings.model_fields}
+    names = (name for name in environment if name.upper().startswith(PREFIX) and name.upper() != CONFIG_VARIABLE)
+    return sorted(name for name in names if name.upper().removeprefix(PREFIX).split("__")[0] not in fields)
+
+
+class _OwnLines(DotEnvSettingsSource):
+    """Read only the lines of a `.env` that are ours: a site keeps its other secrets there too."""
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        lines = super()._load_env_vars()
+        return {
+            name: value
+            for name, value in lines.items()
+            if name.upper().startswith(PREFIX) and name.upper() != CONFIG_VARIABLE
+        }
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    token = _config.set(path)
+    try:
+        yield
+    finally:
+        _config.reset(token)
+
+
+def _named_by_environment() -> Path | None:
+    named = os.environ.get(CONFIG_VARIABLE)
+    if named and not Path(named).is_file():
+        raise ConfigurationError("no such file", place=f"{CONFIG_VARIABLE}={named}", remedy="Name an existing file")
+    return Path(named) if named else None
+
+
+def _in_one_line(error: ValidationError) -> ConfigurationError:
+    first = error.errors(include_url=False, include_input=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        fields = ", ".join(sorted(ConsentSettings.model_fields))
+        return ConfigurationError(
+            "unknown setting", place=place, remedy=f"Remove it or correct its name; there are {fields}"
+        )
+    return ConfigurationError(first["msg"].removeprefix("Value error, "), place=place)

@@ -1,0 +1,348 @@
+"""Build everything a site needs once from its settings: catalogue, policies, notices, rules, pages, ledger."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from functools import lru_cache
+from pathlib import Path
+from types import MappingProxyType
+
+from babel.core import negotiate_locale
+
+from consent import assets, shipped
+from consent.choice import cookie
+from consent.choice.catalogue import Cookie
+from consent.choice.choice import DAY, Choice
+from consent.choice.lifetime import Lifetime
+from consent.choice.notice import Notice, PolicyReference, build
+from consent.declared import catalogue_of
+from consent.errors import ConfigurationError, LedgerError, LedgerUnavailableError
+from consent.fragments import Fragments
+from consent.gate.rules import Rules
+from consent.ledger.checkpoint import Signer, key_beside, note_name
+from consent.ledger.ledger import Ledger
+from consent.ledger.sqlite import SqliteStore
+from consent.ledger.store import Document, Store
+from consent.pages import Pages
+from consent.policies import library as policies
+from consent.policies.document import unfilled
+from consent.policies.facts import Facts
+from consent.policies.library import Key, Library
+from consent.publication import Published, of_notice, of_policies, published_policies
+from consent.settings import ConsentSettings
+
+logger = logging.getLogger("consent")
+
+NO_ORIGIN = "http://localhost"
+"""Names the ledger of a site that has not said where it lives."""
+SHOWN_WHEN_ASKING = ("banner.", "choices.", "purpose.", "service.")
+LOOK_AGAIN_SECONDS = 10.0
+"""How long an unknown notice digest is not looked up again, and a failed publication not tried again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edition:
+    """Hold what is in force until the policies change next; `until` is in Unix seconds, None for no end in sight."""
+
+    until: float | None
+    versions: Mapping[str, str]
+    notices: Mapping[str, Notice]
+    renderings: Mapping[str, Document]
+
+
+class Site:
+    """Hold everything that is built once, shared by the middleware, the pages under the prefix, and the commands.
+
+    `clock` gives Unix seconds and `random` bytes; tests give their own. Raises ConfigurationError for settings that
+    cannot be served. Nothing is opened before `start` or the first use.
+    """
+
+    def __init__(
+        self,
+        settings: ConsentSettings,
+        *,
+        clock: Callable[[], float] = time.time,
+        random: Callable[[int], bytes] = os.urandom,
+        store: Store | None = None,
+    ) -> None:
+        self.settings = settings
+        self.now = clock
+        self.random = random
+        self.choice_signer = cookie.signer(settings.keys, purpose="choice")
+        self.once_signer = cookie.signer(settings.keys, purpose="once")
+        marked = "" if settings.insecure_cookies else "__Secure-" if settings.cookie_domain else "__Host-"
+        self.cookie_name = marked + cookie.NAME
+        self.once_cookie_name = marked + cookie.ONCE_NAME
+        self.language_cookie_name = marked + cookie.LANGUAGE_NAME
+        self.catalogue = catalogue_of(
+            settings,
+            cookies=(
+                Cookie(name=self.cookie_name, lifetime=settings.validity),
+                Cookie(name=self.once_cookie_name, lifetime=f"PT{cookie.ONCE_SECONDS}S"),
+                Cookie(name=self.language_cookie_name, lifetime="session"),
+            ),
+        )
+        self.assets = assets.load(shipped.STATIC)
+        self.pages = Pages(
+            site_name=settings.name,
+            prefix=settings.prefix,
+            assets=self.assets,
+            spoken=settings.spoken,
+            overrides=settings.wording,
+            templates=settings.path(settings.templates_dir) if settings.templates_dir else None,
+        )
+        self.fragments = Fragments(
+            self.pages, assets=self.assets, prefix=settings.prefix, change_link=settings.change_link
+        )
+        self.rules = Rules(self.catalogue, site_hosts=settings.hosts, undeclared=settings.undeclared)
+        self.library = library_of(settings)
+        self.facts = self._facts()
+        self.ledger = ledger_from(settings, clock=clock, store=store)
+        self.held_hosts = lru_cache(maxsize=64)(self._held_hosts)
+        self.negotiate = lru_cache(maxsize=512)(self._negotiate)
+        self._validity = Lifetime.parse(settings.validity)
+        self._notices: dict[bytes, Notice] = {}
+        self._unknown: dict[bytes, float] = {}
+        self.published: dict[Key, Published] = {}
+        self._published = False
+        self._publish_again = 0.0
+        self._edition = self._build_edition(self.now())
+
+    # -- what is in force
+
+    def edition(self, now: float) -> Edition:
+        """Return what is in force at a moment (Unix seconds)."""
+        if self._edition.until is not None and now >= self._edition.until:
+            self._edition = self._build_edition(now)
+            self._published = False
+        return self._edition
+
+    def _build_edition(self, now: float) -> Edition:
+        moment = datetime.fromtimestamp(now, UTC)
+        versions = {slug: version for slug in self.library.slugs if (version := self.library.in_force(slug, moment))}
+        notices = {language: self._notice(language, versions) for language in self.pages.spoken}
+        self._notices |= {notice.short: notice for notice in notices.values()}
+        change = self.library.next_change(moment)
+        return Edition(
+            until=None if change is None else change.timestamp(),
+            versions=MappingProxyType(versions),
+            notices=MappingProxyType(notices),
+            renderings=MappingProxyType(
+                {
+                    language: Document(
+                        kind="rendering",
+                        media_type="application/json",
+                        data=self.fragments.rendering(notice),
+                        language=language,
+                    )
+                    for language, notice in notices.items()
+                }
+            ),
+        )
+
+    def _notice(self, language: str, versions: Mapping[str, str]) -> Notice:
+        references = []
+        for slug, version in versions.items():
+            document = self.library.get(slug, version, language, default=self.settings.default_language)
+            if document is not None:
+                references.append(
+                    PolicyReference(
+                        slug=slug,
+                        title=document.title,
+                        version=version,
+                        language=document.language,
+                        sha256=document.sha256,
+                        material_version=self.library.material_version(slug, version) or version,
+                    )
+                )
+        return build(
+            self.catalogue,
+            language=language,
+            default_language=self.settings.default_language,
+            site=self.settings.name,
+            controller=self.settings.controller.model_dump(),
+            policies=references,
+            wording=self.pages.wording(language).texts(*SHOWN_WHEN_ASKING),
+            validity=self.settings.validity,
+            revision=self.settings.notice_revision,
+        )
+
+    def _facts(self) -> Facts:
+        return Facts.of(
+            self.catalogue,
+            site_name=self.settings.name,
+            controller=self.settings.controller.model_dump(),
+            default_language=self.settings.default_language,
+            words={
+                language: self.pages.wording(language).texts("purpose.", "service.") for language in self.pages.spoken
+            },
+        )
+
+    def expiry(self, choice: Choice) -> int:
+        """Return the Unix second at which a choice ends to hold.
+
+        A refusal's day is counted whole, so that its rounded time never makes it end early.
+        """
+        begin = choice.decided_at if choice.grants else choice.decided_at + DAY
+        return int(self._validity.after(datetime.fromtimestamp(begin, UTC)).timestamp())
+
+    def cookie_header(self, name: str, value: str, *, expires_at: int | None = None, strict: bool = False) -> str:
+        """Return a `Set-Cookie` value; `expires_at` is in Unix seconds, None for the browser's session."""
+        settings = self.settings
+        parts = [f"{name}={value}", "Path=/", "HttpOnly", "SameSite=Strict" if strict else "SameSite=Lax"]
+        if expires_at is not None:
+            parts.append(f"Expires={format_datetime(datetime.fromtimestamp(expires_at, UTC), usegmt=True)}")
+        if settings.cookie_domain:
+            parts.append(f"Domain={settings.cookie_domain}")
+        if not settings.insecure_cookies:
+            parts.append("Secure")
+        return "; ".join(parts)
+
+    def _held_hosts(self, allowed: frozenset[str]) -> tuple[str, ...]:
+        """Return the hosts of all services, declared or known, that may not load."""
+        services = (*self.catalogue.services, *self.catalogue.known)
+        return tuple(host for service in services if service.key not in allowed for host in service.hosts)
+
+    def _negotiate(self, accept_language: str) -> str:
+        wanted = []
+        for part in accept_language[:1000].split(","):
+            tag, _, quality = part.strip().partition(";q=")
+            try:
+                wanted.append((-float(quality or 1), tag.strip()))
+            except ValueError:
+                continue
+        tags = [tag for quality, tag in sorted(wanted, key=lambda one: one[0]) if quality < 0]
+        return negotiate_locale(tags, self.pages.spoken, sep="-") or self.settings.default_language
+
+    def spoken(self, tag: str) -> str | None:
+        """Return the site's own language that a page's language tag stands for, None where it has none."""
+        for candidate in (tag.lower(), tag.lower().partition("-")[0]):
+            for language in self.pages.spoken:
+                if language.lower() == candidate:
+                    return language
+        return None
+
+    # -- the archive
+
+    async def archived_notice(self, short: bytes) -> Notice | None:
+        """Return the notice whose digest begins so, from memory, else by one look into the archive."""
+        known = self._notices.get(short)
+        if known is not None or self._unknown.get(short, 0.0) > self.now():
+            return known
+        try:
+            found = await asyncio.to_thread(self.ledger.documents, short.hex(), kind="notice")
+        except LedgerError:
+            found = []
+        if len(found) == 1:
+            self._notices[short] = Notice(found[0].data)
+            return self._notices[short]
+        if len(self._unknown) > 1000:
+            self._unknown.clear()
+        self._unknown[short] = self.now() + LOOK_AGAIN_SECONDS
+        return None
+
+    # -- opening, publishing, closing
+
+    def start(self) -> None:
+        """Open the ledger and publish what is in force; blocks, and goes on without a ledger that cannot be reached.
+
+        Raises ConfigurationError where the ledger belongs to another origin, or a published policy was edited.
+        """
+        self.ledger.start()
+        try:
+            self.publish()
+        except LedgerUnavailableError as error:
+            logger.error("the ledger cannot be used (%s): grants are refused until it can", error)
+
+    def close(self) -> None:
+        """Let go of the ledger, once everything that waits has been written or queued."""
+        self.ledger.close()
+
+    async def ensure_published(self) -> None:
+        """See that the texts in force are in the ledger. Raises LedgerUnavailableError while they cannot be."""
+        if self._published:
+            return
+        if self.now() < self._publish_again:
+            raise LedgerUnavailableError("the ledger could not be used a moment ago")
+        self._publish_again = self.now() + 1.0
+        await asyncio.to_thread(self.publish)
+        self._publish_again = 0.0
+
+    def publish(self) -> None:
+        """Archive all texts in force and append what is new among them to the ledger; several workers agree."""
+        now = int(self.now())
+        edition = self.edition(now)
+        store = self.ledger.store
+        entries = store.publications()
+        self.published = published_policies(entries)
+        policies.verify_published(self.library, {key: one.sha256 for key, one in self.published.items()})
+        publications = [
+            *of_policies(self.library, facts=self.facts, now=now),
+            *(
+                of_notice(notice, rendering=edition.renderings[language], now=now)
+                for language, notice in edition.notices.items()
+            ),
+        ]
+        documents = [Document(kind="asset", media_type=one.media_type, data=one.data) for one in self.assets.values()]
+        new = [publication for publication in publications if publication.draft.unique not in entries]
+        for document in (*documents, *edition.renderings.values(), *(one for each in new for one in each.documents)):
+            store.archive(document)
+        if new:
+            store.append([publication.draft for publication in new], now=now)
+            self.published = published_policies(store.publications())
+        self._published = True
+
+
+def library_of(settings: ConsentSettings) -> Library:
+    """Read the site's policies; a site without a folder for them has none. Raises PolicyError for unreadable ones.
+
+    A document with unfilled fields cannot be published, and so is left out.
+    """
+    folder = settings.path(settings.policies_dir)
+    if not folder.is_dir():
+        return Library()
+    library = policies.read(folder)
+    unfinished = [document for document in library.documents if unfilled(document)]
+    for document in unfinished:
+        logger.warning("%s has unfilled fields and is not published: run `consent check`", document.place)
+    return Library(documents=tuple(document for document in library.documents if document not in unfinished))
+
+
+def ledger_from(
+    settings: ConsentSettings, *, clock: Callable[[], float] = time.time, store: Store | None = None
+) -> Ledger:
+    """Return the ledger of the settings, not opened yet."""
+    origin = settings.origins[0] if settings.origins else NO_ORIGIN
+    if store is None:
+        store = store_from(settings.ledger, settings=settings, origin=origin)
+    return Ledger(
+        store,
+        signer=signer_from(settings, origin=origin),
+        queue_dir=settings.path(settings.queue_dir),
+        clock=clock,
+    )
+
+
+def store_from(address: str, *, settings: ConsentSettings, origin: str) -> Store:
+    """Return the store at an address such as `sqlite:///consent.db`, whose path starts from the settings' folder."""
+    scheme, separator, path = address.partition(":///")
+    if scheme != "sqlite" or not separator or not path:
+        raise ConfigurationError(
+            f"{address!r} is not a ledger", place="ledger", remedy="Write it as 'sqlite:///consent.db'"
+        )
+    return SqliteStore(settings.path(Path(path)), origin=origin)
+
+
+def signer_from(settings: ConsentSettings, *, origin: str) -> Signer:
+    """Return what signs checkpoints: the configured key, else one kept beside the ledger."""
+    if settings.ledger_key is not None:
+        return Signer.from_text(settings.ledger_key.get_secret_value())
+    _, _, path = settings.ledger.partition(":///")
+    return key_beside(settings.path(Path(f"{path}.key")), name=note_name(origin))

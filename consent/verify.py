@@ -1,0 +1,401 @@
+"""Check a consent bundle offline: python verify.py BUNDLE [--key VERIFIER_KEY] [--checkpoint EARLIER_CHECKPOINT].
+
+One file, for an auditor who trusts nobody: it needs Python 3.11 and the package `cryptography`, nothing else of ours.
+It checks that
+
+1. the checkpoint (https://c2sp.org/tlog-checkpoint) is signed by the key: the one you give, or else the bundle's own;
+2. the manifest is signed by the same key, and lists every file of the bundle with its SHA-256, and no other file;
+3. every entry is canonical JSON, says what an entry must say, and has the leaf hash listed for its place;
+4. the leaf hashes in this order give the root that was signed (RFC 6962), and that of the earlier checkpoint;
+5. every document is named by its SHA-256, and every document that an entry names is there.
+
+Exit status: 0 the bundle verifies, 1 it does not (with the index of the first bad entry), 2 wrong use.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import contextlib
+import hashlib
+import json
+import re
+import sys
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+FORMAT = "consent-bundle/1"
+LARGE = ("entries.jsonl", "leaf-hashes.txt")
+SEALED = ("manifest.json", "manifest.sig")
+SMALL = 64 * 1024 * 1024  # bytes; larger is no checkpoint, manifest or document
+LINE = 1024 * 1024  # bytes; longer is no entry
+UNREADABLE = (OSError, EOFError, RuntimeError, ValueError, TypeError, LookupError, zipfile.BadZipFile, zlib.error)
+LEVELS = (
+    "self-signed: what is here fits together, but whoever made the key could have made all of it",
+    "pinned key: the holder of the key you gave vouches for it, and could have rewritten it before signing",
+    "earlier checkpoint: nothing that was recorded before it has been changed, reordered or removed since",
+)
+KINDS = {"consent", "policy-published", "notice-published", "erased", "pruned", "gap", "exported"}
+ANSWERED = {"refused", "given", "renewed", "withdrawn", "expired", "terminated", "invalidated"}
+STATUSES = ANSWERED | {"unknown", "requested", "request-deferred"}
+DIGEST = r"[0-9a-f]{64}"
+TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
+UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+DOCUMENT = re.compile(rb'"(?:notice|rendering|sha256)":"([0-9a-f]{64})"')  # in canonical JSON no text looks like this
+
+
+class Failed(Exception):
+    """Say what is wrong with a part of the bundle."""
+
+
+def text(pattern: str = r"(?s).+", *, null: bool = False) -> Callable[[Any], bool]:
+    """Return a check that a value is a text of this form, or null where that is allowed."""
+    fits = re.compile(pattern, re.ASCII).fullmatch
+    return lambda value: bool(fits(value)) if isinstance(value, str) else null and value is None
+
+
+def is_answers(value: Any) -> bool:
+    """Tell whether a value gives a yes or no by key."""
+    return isinstance(value, dict) and set(map(type, value.values())) <= {bool}
+
+
+def is_policy(value: Any) -> bool:
+    """Tell whether a value names one version of a policy in one language."""
+    return isinstance(value, dict) and value.keys() == POLICY.keys() and all(POLICY[key](value[key]) for key in POLICY)
+
+
+POLICY: dict[str, Callable[[Any], bool]] = {
+    "slug": text(),
+    "version": lambda value: type(value) is int or text()(value),
+    "language": text(),
+    "sha256": text(DIGEST),
+}
+HEADER: dict[str, Callable[[Any], bool]] = {
+    "schema": lambda value: type(value) is int and value == 1,
+    "kind": lambda value: isinstance(value, str) and value in KINDS,
+    "record": text(UUID),
+    "origin": text(),
+    "decided_at": text(TIME, null=True),
+    "recorded_at": text(TIME),
+    "late": lambda value: isinstance(value, bool),
+    "subject": text(DIGEST, null=True),
+}
+RECORD: dict[str, Callable[[Any], bool]] = HEADER | {
+    "status": lambda value: isinstance(value, str) and value in STATUSES,
+    "method": text(),
+    "scope": text(),
+    "purposes": is_answers,
+    "services": is_answers,
+    "notice": text(DIGEST, null=True),
+    "rendering": text(DIGEST, null=True),
+    "policies": lambda value: isinstance(value, list) and all(map(is_policy, value)),
+    "language": text(),
+    "regime": text(),
+    "country": text(null=True),
+    "signals": lambda value: isinstance(value, dict | list),
+}
+
+
+def integer(digits: str) -> int:
+    """Read an integer that every JSON reader keeps exactly."""
+    if abs(number := int(digits)) >= 2**53:
+        raise ValueError("a number is too large")
+    return number
+
+
+def no_float(digits: str) -> Any:
+    """Refuse what has more than one spelling."""
+    raise ValueError(f"{digits} is not an integer")
+
+
+decode = json.JSONDecoder(parse_int=integer, parse_float=no_float, parse_constant=no_float).decode
+encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode
+
+
+def read_entry(data: bytes) -> dict[str, Any]:
+    """Return an entry, or raise Failed unless its bytes are canonical and say what an entry must say."""
+    try:
+        entry = decode(data.decode())
+        canonical = encode(entry).encode()
+    except (ValueError, RecursionError) as error:
+        raise Failed(f"is not JSON as it must be: {error}") from None
+    if canonical != data or not isinstance(entry, dict):
+        raise Failed("is not a JSON object in canonical form")
+    fields = RECORD if entry.get("kind") == "consent" else HEADER
+    for name, fits in fields.items():
+        if name not in entry or not fits(entry[name]):
+            raise Failed(f"lacks the field {name!r}, or has a value there that is not allowed")
+    if fields is RECORD and len(entry) != len(RECORD):
+        raise Failed(f"has fields that no consent record has: {', '.join(sorted(set(entry) - set(RECORD)))}")
+    return entry
+
+
+class Tree:
+    """Compute an RFC 6962 root from left to right, and keep in `seen` what it was at the size `watched`."""
+
+    def __init__(self, watched: int | None = None) -> None:
+        self.size, self.watched = 0, watched
+        self.parts: list[tuple[int, bytes]] = []  # complete subtrees: height and hash
+        self.seen = self.root() if watched == 0 else None
+
+    def add(self, node: bytes, height: int = 0) -> None:
+        """Add a complete subtree of 2^height leaves; one leaf is a subtree of height 0."""
+        if self.size & ((1 << height) - 1) or len(node) != 32:
+            raise Failed("has a subtree where none of that height can stand")
+        self.size += 1 << height
+        while self.parts and self.parts[-1][0] == height:
+            node = hashlib.sha256(b"\1" + self.parts.pop()[1] + node).digest()
+            height += 1
+        self.parts.append((height, node))
+        if self.size == self.watched:
+            self.seen = self.root()
+
+    def root(self) -> bytes:
+        """Return the root of what is in the tree."""
+        if not self.parts:
+            return hashlib.sha256(b"").digest()
+        node = self.parts[-1][1]
+        for _, left in reversed(self.parts[:-1]):
+            node = hashlib.sha256(b"\1" + left + node).digest()
+        return node
+
+
+def unbase64(encoded: str) -> bytes:
+    """Read base64 in its one right spelling."""
+    data = base64.b64decode(encoded, validate=True)
+    if base64.b64encode(data).decode() != encoded:
+        raise ValueError("base64 in an unusual spelling")
+    return data
+
+
+@dataclass(frozen=True)
+class Key:
+    """Check signed notes (https://c2sp.org/signed-note) of one Ed25519 key."""
+
+    name: str
+    public: bytes
+
+    @classmethod
+    def read(cls, written: str) -> Key:
+        """Read `name+id+key`; raise ValueError if it is no verifier key."""
+        name, _, encoded = written.strip().split("+", 2)
+        key = cls(name, unbase64(encoded)[1:])
+        if str(key) != written.strip() or len(key.public) != 32:
+            raise ValueError("not a verifier key of type Ed25519")
+        return key
+
+    def __str__(self) -> str:
+        return f"{self.name}+{self.id.hex()}+{base64.b64encode(bytes([1]) + self.public).decode()}"
+
+    @property
+    def id(self) -> bytes:
+        """Return the key id of the signed-note specification."""
+        return hashlib.sha256(self.name.encode() + b"\n\1" + self.public).digest()[:4]
+
+    def open(self, note: bytes) -> list[str]:
+        """Return the lines of a note; raise Failed unless this key signed it."""
+        try:
+            said, signatures = note.decode().rsplit("\n\n", 1)
+            if not signatures.endswith("\n"):
+                raise ValueError("the last line has no end")
+            signed = False
+            for line in signatures[:-1].split("\n"):
+                dash, name, encoded = line.split(" ")
+                signature = unbase64(encoded)
+                if dash != "\N{EM DASH}":
+                    raise Failed("has a malformed signature line")
+                if name == self.name and signature[:4] == self.id:
+                    Ed25519PublicKey.from_public_bytes(self.public).verify(signature[4:], f"{said}\n".encode())
+                    signed = True
+        except (ValueError, InvalidSignature):
+            signed = False
+        if not signed:
+            raise Failed(f"is not a note that {self} has signed")
+        return said.split("\n")
+
+    def checkpoint(self, note: bytes) -> tuple[int, bytes]:
+        """Return the size and root of a checkpoint that this key signed; raise Failed unless it is one."""
+        name, size, root, *_ = [*self.open(note), "", ""]
+        if name != self.name or not re.fullmatch("0|[1-9][0-9]*", size, re.ASCII) or len(unbase64(root)) != 32:
+            raise Failed("is not a checkpoint of this ledger")
+        return int(size), unbase64(root)
+
+
+class Bundle:
+    """Read the files of a bundle, a folder or a zip file, without unpacking it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._zip = None if path.is_dir() else zipfile.ZipFile(path)
+        self.close = self._zip.close if self._zip else lambda: None
+        names = [file.filename for file in self._zip.infolist()] if self._zip else list(self._found())
+        self.names = set(names)
+        if len(self.names) != len(names):
+            raise Failed("holds two files of one name")
+
+    def _found(self) -> Iterator[str]:
+        for path in self._path.rglob("*"):
+            if path.is_symlink():
+                raise Failed("holds a symbolic link, which leads out of it")
+            if not path.is_dir():
+                yield path.relative_to(self._path).as_posix()
+
+    def open(self, name: str) -> IO[bytes]:
+        """Open one file."""
+        if name not in self.names:
+            raise Failed(f"is missing {name}")
+        return self._zip.open(name) if self._zip else (self._path / name).open("rb")
+
+    def read(self, name: str) -> bytes:
+        """Read one small file."""
+        with self.open(name) as file:
+            if len(data := file.read(SMALL + 1)) > SMALL:
+                raise Failed("is too large")
+        return data
+
+
+def lines(file: IO[bytes], digest: Any) -> Iterator[bytes]:
+    """Yield the lines of a file without their ends, and hash it on the way."""
+    while line := file.readline(LINE):
+        digest.update(line)
+        yield line[:-1] if line.endswith(b"\n") else line + b" (no end of line)"
+
+
+@dataclass
+class Report:
+    """Gather what is wrong, the index of the first bad entry where there is one, and what was checked."""
+
+    problems: list[str] = field(default_factory=list)
+    index: int | None = None
+    facts: list[str] = field(default_factory=list)
+
+    def blame(self, index: int, problem: str) -> None:
+        """Note what is wrong with an entry, if none before it is bad."""
+        if self.index is None or index < self.index:
+            self.index = index
+            self.problems.insert(0, f"entry {index} {problem}")
+
+    @contextlib.contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Note what goes wrong with one part of the bundle, and go on."""
+        try:
+            yield
+        except (Failed, *UNREADABLE) as error:
+            self.problems.append(f"{name} {error if isinstance(error, Failed) else f'cannot be read: {error}'}")
+
+
+def verify(path: Path, *, key: Key | None = None, earlier: bytes | None = None) -> Report:
+    """Check the bundle at `path`, with a key and an earlier checkpoint that came another way where you have them."""
+    report = Report()
+    with report.part("the bundle"), contextlib.closing(Bundle(path)) as bundle:
+        level = LEVELS[0 if key is None else 1 if earlier is None else 2]
+        key = key or Key.read(bundle.read("key").decode())
+        head = known = None
+        with report.part("checkpoint"):
+            head = key.checkpoint(bundle.read("checkpoint"))
+        if earlier is not None:
+            with report.part("the earlier checkpoint"):
+                known = key.checkpoint(earlier)
+        files: dict[str, str] = {}
+        with report.part("manifest.json"):
+            manifest = bundle.read("manifest.json")
+            said = key.open(bundle.read("manifest.sig"))
+            if said[0] != f"{FORMAT} manifest" or said[2:] != [hashlib.sha256(manifest).hexdigest()]:
+                raise Failed("is not the one that was signed")
+            files = json.loads(manifest)["files"]
+            if unlisted := bundle.names ^ {*files, *SEALED}:
+                raise Failed(f"and the files that are there differ: {', '.join(sorted(unlisted))}")
+        digests = {}
+        for name in sorted(bundle.names - {*SEALED, *LARGE}):
+            with report.part(name):
+                digests[name] = hashlib.sha256(bundle.read(name)).hexdigest()
+                if name.startswith("documents/") and name != f"documents/{digests[name]}":
+                    raise Failed("is not the document of that digest")
+        with report.part("the tree"):
+            digests |= check_entries(bundle, report, name=key.name, head=head, known=known)
+        for name in sorted(files):
+            if digests.get(name) != files[name]:
+                report.problems.append(f"{name} is not the file that the manifest lists")
+        report.facts += [f"key: {key}", f"evidence: {level}"]
+    return report
+
+
+def check_entries(
+    bundle: Bundle, report: Report, *, name: str, head: tuple[int, bytes] | None, known: tuple[int, bytes] | None
+) -> dict[str, str]:
+    """Check every entry, its place in the tree, and the root; return the digests of the two files read."""
+    proof = json.loads(bundle.read("proof.json"))
+    first, last, count, newest = proof["first"], proof["last"], 0, ""
+    tree, digests = Tree(None if known is None else known[0]), [hashlib.sha256(), hashlib.sha256()]
+    for height, node in proof["before"]:
+        tree.add(bytes.fromhex(node), height)
+    with bundle.open(LARGE[0]) as entries, bundle.open(LARGE[1]) as hashes:
+        listed = lines(hashes, digests[1])
+        for index, data in enumerate(lines(entries, digests[0]), first):
+            leaf = hashlib.sha256(b"\0" + data).digest()
+            try:
+                if next(listed, b"") != leaf.hex().encode():
+                    raise Failed("does not have the leaf hash that is listed for it")
+                entry = read_entry(data)
+                if entry["origin"].split("://")[-1] != name or entry["recorded_at"] < newest:
+                    raise Failed("is of another origin, or older than the entry before it")
+                newest = entry["recorded_at"]
+                for digest in DOCUMENT.findall(data):
+                    if f"documents/{digest.decode()}" not in bundle.names:
+                        raise Failed(f"names the document {digest.decode()}, which is missing")
+            except Failed as error:
+                report.blame(index, str(error))
+            tree.add(leaf)
+            count += 1
+        if first + count != last or next(listed, None) is not None:
+            report.blame(min(first + count, last), "is missing, or one too many")
+    for height, node in proof["after"]:
+        tree.add(bytes.fromhex(node), height)
+    if head is not None and (tree.size, tree.root()) != head:
+        raise Failed(f"of {tree.size} entries does not have the root that was signed for {head[0]}")
+    if known is not None and tree.seen != known[1]:
+        raise Failed(f"does not go through the earlier checkpoint at {known[0]} entries where this range can show it")
+    report.facts.append(f"entries: {first} to {last} (excluded) of the {tree.size} in the ledger of {name}")
+    return {name: digest.hexdigest() for name, digest in zip(LARGE, digests, strict=True)}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; return its exit status."""
+    return run(parse(argparse.ArgumentParser(description="Check a consent bundle offline.")).parse_args(arguments))
+
+
+def parse(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Tell a parser what the command takes."""
+    parser.add_argument("bundle", type=Path, help="a folder or a .zip file")
+    parser.add_argument("--key", type=Key.read, help="the verifier key (name+id+key), from another way than the bundle")
+    parser.add_argument("--checkpoint", type=Path, help="a checkpoint of this ledger that somebody kept earlier")
+    return parser
+
+
+def run(given: argparse.Namespace) -> int:
+    """Verify what was given, print what came of it, and return the exit status."""
+    try:
+        earlier = None if given.checkpoint is None else given.checkpoint.read_bytes()
+        given.bundle.stat()
+    except OSError as error:
+        print(f"{error.filename}: {error.strerror}", file=sys.stderr)
+        return 2
+    report = verify(given.bundle, key=given.key, earlier=earlier)
+    print("\n".join(report.facts))
+    if report.problems:
+        found = "" if report.index is None else f", first bad entry: {report.index}"
+        print(*report.problems, f"NOT VERIFIED{found}", sep="\n", file=sys.stderr)
+        return 1
+    print("verified")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+"""Answer a request under the prefix: pages with headers that let nothing foreign in, and errors that say what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from babel import Locale
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+
+from consent.site import Site
+from consent.visitors import Visitor
+from consent.web.origin import safe_path
+
+NO_STORE = "no-store"
+FOR_EVER = "public, max-age=31536000, immutable"
+SHORTLY = "public, max-age=60"
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'; "
+    "require-trusted-types-for 'script'; trusted-types consent"
+)
+
+
+def visitor_of(request: Request) -> Visitor:
+    """Return who asks."""
+    visitor: Visitor = request.scope["state"]["consent_visitor"]
+    return visitor
+
+
+def wants_json(request: Request) -> bool:
+    """Tell whether the answer should be JSON: the request is, or accepts nothing but."""
+    sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return sent == "application/json" or "application/json" in request.headers.get("accept", "").lower()
+
+
+class Answers:
+    """Render pages and errors for one site."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._languages = [
+            {"tag": tag, "name": Locale.parse(tag, sep="-").get_display_name() or tag} for tag in site.settings.spoken
+        ]
+
+    def page(
+        self,
+        request: Request,
+        template: str,
+        *,
+        status: int = 200,
+        cache: str = NO_STORE,
+        language: str | None = None,
+        **context: Any,
+    ) -> HTMLResponse:
+        """Return a page of our own."""
+        return self._render(request, template, context, status=status, cache=cache, language=language)
+
+    def _render(
+        self,
+        request: Request,
+        template: str,
+        context: dict[str, Any],
+        *,
+        status: int,
+        cache: str = NO_STORE,
+        language: str | None = None,
+    ) -> HTMLResponse:
+        consent = visitor_of(request).consent
+        language = language or consent.language
+        query = f"?{request.url.query}" if request.url.query else ""
+        common = {
+            "here": safe_path(request.url.path + query) or "/",
+            "site_languages": self._languages,
+            "allowed": sorted(consent.allowed),
+            "status": consent.status,
+            "notice": consent.notice.digest,
+            "clear": None,
+        }
+        html = self._site.pages.render(template, language=language, **(common | context))
+        return HTMLResponse(html, status, {**self._headers(cache), "Content-Language": language})
+
+    def json(self, content: Any, *, status: int = 200, cache: str = NO_STORE) -> JSONResponse:
+        """Return JSON."""
+        return JSONResponse(content, status, self._headers(cache))
+
+    def bytes(self, data: bytes, *, media_type: str, cache: str, etag: str = "") -> Response:
+        """Return stored bytes exactly as they are."""
+        headers = self._headers(cache) | {"Content-Type": media_type}
+        if etag:
+            headers["ETag"] = f'"{etag}"'
+        return Response(data, headers=headers)
+
+    def error(self, request: Request, status: int, *, key: str = "", href: str = "") -> Response:
+        """Return a short page, or JSON, that says what is wrong and what to do."""
+        words = self._site.pages.wording(visitor_of(request).consent.language)
+        key = key or f"error.{status}"
+        told = {part: words(f"{key}.{part}") for part in ("title", "message", "action")}
+        if wants_json(request):
+            return self.json({"error": status, **told}, status=status)
+        href = href or (f"{self._site.settings.prefix}/" if status == 404 else f"{self._site.settings.prefix}/choices")
+        return self._render(request, "consent_error.html", {**told, "status": status, "href": href}, status=status)
+
+    def _headers(self, cache: str) -> dict[str, str]:
+        return {
+            "Cache-Control": cache,
+            "Content-Security-Policy": _POLICY,
+            "Referrer-Policy": "same-origin",
+            "X-Content-Type-Options": "nosniff",
+        }

@@ -1,0 +1,104 @@
+"""Put everything that is served under the prefix together."""
+
+from __future__ import annotations
+
+import logging
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp
+
+from consent.site import Site
+from consent.web import forms
+from consent.web.answers import FOR_EVER, Answers
+from consent.web.audit import Audit
+from consent.web.choices import Choices
+from consent.web.forms import FormError
+from consent.web.origin import Provenance, provenance, safe_path
+from consent.web.policies import Policies
+from consent.web.receipt import Receipts
+
+logger = logging.getLogger("consent")
+
+
+def build(site: Site) -> ASGIApp:
+    """Return the app that serves everything under the site's prefix."""
+    answers = Answers(site)
+    policies, choices = Policies(site, answers), Choices(site, answers)
+    receipts, audit = Receipts(site, answers), Audit(site, answers)
+
+    async def asset(request: Request) -> Response:
+        for one in site.assets.values():
+            if one.address == request.path_params["name"]:
+                return answers.bytes(one.data, media_type=one.media_type, cache=FOR_EVER, etag=one.digest)
+        return answers.error(request, 404)
+
+    async def language(request: Request) -> Response:
+        """Keep the language a visitor asked for, until the browser closes."""
+        if provenance(request, origins=site.settings.origins) is Provenance.FOREIGN:
+            return answers.error(request, 403)
+        try:
+            form = await forms.read(request, limit=site.settings.max_body)
+            chosen, target = form.one("language"), safe_path(form.one("next") or "/")
+        except FormError as error:
+            return answers.error(request, error.status)
+        if target is None:
+            return answers.error(request, 400)
+        if chosen not in site.settings.spoken:
+            return answers.error(request, 422)
+        response = RedirectResponse(target, 303, {"Cache-Control": "no-store"})
+        response.headers.append("set-cookie", site.cookie_header(site.language_cookie_name, chosen))
+        return response
+
+    async def http_error(request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        response = answers.error(request, status if status in (400, 403, 404, 405) else 500)
+        for name, value in (getattr(error, "headers", None) or {}).items():
+            response.headers[name] = value
+        return response
+
+    async def failed(request: Request, error: Exception) -> Response:
+        logger.error("%s %s failed", request.method, request.scope["route"].path if "route" in request.scope else "?")
+        return answers.error(request, 500)
+
+    slug = "/policies/{slug}"
+    routes: list[BaseRoute] = [
+        Route("/", policies.index),
+        Route("/checkpoint", policies.checkpoint),
+        Route("/notices/{digest}", policies.notice),
+        Route(slug, policies.in_force),
+        Route(slug + "/history", policies.history),
+        Route(slug + "/{version}", _version_or_comparison(policies)),
+        Route(slug + "/{version}/{language}.md", policies.source),
+        Route(slug + "/{version}/{language}", policies.permanent),
+        Route("/choices", choices.show, methods=["GET"]),
+        Route("/choices", choices.choose, methods=["POST"]),
+        Route("/state", choices.state),
+        Route("/receipt", receipts.show),
+        Route("/receipt.json", receipts.download),
+        Route("/erase", receipts.erase, methods=["POST"]),
+        Route("/language", language, methods=["POST"]),
+        Route("/assets/{name}", asset),
+        Route("/audit/", audit.show),
+        Route("/audit/login", audit.login, methods=["POST"]),
+        Route("/audit/entries.jsonl", audit.jsonl),
+        Route("/audit/entries.csv", audit.csv),
+    ]
+    return Starlette(
+        routes=[Mount(site.settings.prefix, routes=routes)],
+        exception_handlers={HTTPException: http_error, Exception: failed},
+    )
+
+
+def _version_or_comparison(policies: Policies):  # type: ignore[no-untyped-def]
+    async def endpoint(request: Request) -> Response:
+        version = request.path_params["version"]
+        if "..." in version:
+            request.path_params["versions"] = version
+            return await policies.comparison(request)
+        return await policies.version(request)
+
+    return endpoint
