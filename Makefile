@@ -23,7 +23,7 @@ types: $(STAMP)
 	$(BIN)/mypy
 
 browser: $(STAMP)
-	$(BIN)/python tests/browser/install.py
+	$(BIN)/python tests/browser/chromium.py
 
 bench: $(STAMP)
 	$(BIN)/python -m bench

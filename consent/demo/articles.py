@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 SITE = Path(__file__).parent / "site"
 LANGUAGES = ("en", "uk")
+QUOTES = {"en": "“”‘’", "uk": "«»„“"}
 SECTIONS = ("city", "science", "culture", "economy")
 EMBEDS = ("video", "post", "advert")
 _FENCE = "+++\n"
@@ -89,7 +90,7 @@ def read_paper(folder: Path = SITE / "articles") -> Paper:
                 section=shared[slug]["section"],
                 published=shared[slug]["published"],
                 related=tuple(shared[slug]["related"]),
-                parts=_parts(body),
+                parts=_parts(body, quotes=QUOTES[language]),
                 words=len(body.split()),
                 **head,
             )
@@ -101,9 +102,10 @@ def _split(text: str) -> tuple[dict[str, str], str]:
     return tomllib.loads(head), body
 
 
-def _parts(body: str) -> tuple[Part, ...]:
+def _parts(body: str, *, quotes: str) -> tuple[Part, ...]:
     """Cut the text at the lines that say `@video`, `@post` or `@advert`."""
-    markdown = MarkdownIt("commonmark", {"html": False, "typographer": False})
+    markdown = MarkdownIt("commonmark", {"html": False, "typographer": True, "quotes": quotes})
+    markdown.enable("smartquotes")
     parts: list[Part] = []
     held: list[str] = []
 

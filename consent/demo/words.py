@@ -12,6 +12,9 @@ from babel.dates import format_date, format_time
 from consent.demo.articles import LANGUAGES, SITE
 
 
+_LOCALES = {"en": "en_GB", "uk": "uk"}
+
+
 @dataclass(frozen=True)
 class Words:
     """Hold the texts of one language by key."""
@@ -25,11 +28,11 @@ class Words:
 
     def day(self, moment: date) -> str:
         """Return a date as it is written in this language."""
-        return format_date(moment, format="long", locale=self.language)
+        return format_date(moment, format="long", locale=_LOCALES[self.language])
 
     def clock(self, milliseconds: int) -> str:
         """Return the time of day, UTC, of a moment given in milliseconds since 1970."""
-        return format_time(datetime.fromtimestamp(milliseconds / 1000, UTC), "HH:mm:ss", locale=self.language)
+        return format_time(datetime.fromtimestamp(milliseconds / 1000, UTC), "HH:mm:ss", locale=_LOCALES[self.language])
 
 
 def read_words() -> dict[str, Words]:

@@ -37,6 +37,11 @@ class Context:
         return bool(self.foreign) or self.select or self.lost
 
     @property
+    def in_foreign(self) -> bool:
+        """Tell whether the next element is an SVG or MathML one, where a closing slash closes."""
+        return bool(self.foreign) and not self.foreign[-1][1]
+
+    @property
     def open(self) -> bool:
         """Tell whether every tag has to be looked at."""
         return bool(self.foreign) or self.select or self.lost or self.templates > 0

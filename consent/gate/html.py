@@ -308,7 +308,7 @@ class Gate:
         after = self._banner(buf, pos, name) if self._phase is not _Phase.BODY and insertable else b""
         if judged.base is not None and judged.base not in self._bases:
             self._rebase((*self._bases, judged.base)[-_BASES:])
-        foreign = bool(context.foreign)
+        foreign = context.in_foreign
         context.start(name, closes=judged.closes, breaks_out=judged.breaks_out)
         self._open = context.open
         ambiguous = was_ambiguous and context.ambiguous

@@ -22,7 +22,8 @@ from consent.ledger.ledger import Ledger
 from consent.ledger.store import Store
 
 FORMAT = "consent-bundle/1"
-_NAMED = re.compile(rb'"(?:notice|rendering|sha256)":"([0-9a-f]{64})"')
+_NAMING = (b'"notice":"', b'"rendering":"', b'"sha256":"')
+"""What stands before the digest of a document; within a text of canonical JSON it cannot stand."""
 _VERIFIER = Path(__file__).parents[1] / "verify.py"
 _README = """# Evidence of consent: {origin}
 
@@ -195,8 +196,9 @@ def _write_entries(store: Store, files: _Hashed, *, of: Span, progress: Progress
     with files.stream("entries.jsonl") as stream:
         for body in watched(store.entries(of.first, last=of.last), of=of, progress=progress):
             stream.write(body + b"\n")
-            named.update(_NAMED.findall(body))
-    return sorted(digest.decode() for digest in named)
+            for naming in _NAMING:
+                named.update(part[:64] for part in body.split(naming)[1:])
+    return sorted(digest.decode() for digest in named if re.fullmatch(rb"[0-9a-f]{64}", digest))
 
 
 def _write_hashes(store: Store, files: _Hashed, *, of: Span) -> None:

@@ -78,7 +78,7 @@ class Comparison:
     @property
     def html(self) -> str:
         """Return all blocks as safe HTML: removed words in `<del>`, added ones in `<ins>`."""
-        return "".join(_html(block) for block in self.blocks)
+        return "".join(block.html for block in self.blocks)
 
     def excerpt(self, *, around: int = 1) -> tuple[Block | None, ...]:
         """Return what changed with `around` kept blocks on either side; None stands where blocks are left out."""

@@ -67,11 +67,6 @@ class PolicyVersion:
         """Return the path of the file inside the folder of policies."""
         return f"{self.slug}/{self.version}.{self.language}.md"
 
-    @property
-    def reference(self) -> dict[str, str]:
-        """Return what a notice and a consent record say about this document."""
-        return {"slug": self.slug, "version": self.version, "language": self.language, "sha256": self.sha256}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unfilled:

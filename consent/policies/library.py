@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from pathlib import Path
@@ -171,11 +171,6 @@ def verify_published(library: Library, published: Mapping[Key, str]) -> None:
                 remedy=f"Put the published bytes back, and write the change as a new version: "
                 f"consent policy new {document.slug}",
             )
-
-
-def missing_published(library: Library, published: Iterable[Key]) -> tuple[Key, ...]:
-    """Return what was published and is no longer in the folder, sorted: its address now needs the archived bytes."""
-    return tuple(sorted(key for key in published if library.find(*key) is None))
 
 
 def _read_file(path: Path, root: Path) -> PolicyVersion:

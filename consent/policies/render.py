@@ -180,7 +180,7 @@ def _group(group: Group, level: int, contents: _Contents) -> str:
 def _entry(entry: Entry, level: int, contents: _Contents) -> str:
     text = f"<p>{escape(entry.text)}</p>\n" if entry.text else ""
     details = "".join(
-        f"<div><dt>{escape(detail.label)}</dt>{''.join(f'<dd>{_value(value)}</dd>' for value in detail.values)}</div>\n"
+        f"<div><dt>{escape(detail.label)}</dt><dd>{'<br>'.join(map(_value, detail.values))}</dd></div>\n"
         for detail in entry.details
     )
     return (

@@ -121,7 +121,8 @@ def cookies(facts: Facts, *, language: str, words: Words) -> Table:
 
 
 def recipients(facts: Facts, *, language: str, words: Words) -> Table:
-    """Return every service with its provider, the provider's country, and what a transfer abroad rests on."""
+    """Return every service of another company with its provider, country, and what a transfer abroad rests on."""
+    ourselves = {facts.site_name, facts.field("controller.name")}
     rows = tuple(
         (
             Value(text=facts.text(service.title, language) or service.key),
@@ -131,6 +132,7 @@ def recipients(facts: Facts, *, language: str, words: Words) -> Table:
             Value(text=service.transfer),
         )
         for service in facts.services
+        if service.provider not in ourselves
     )
     head = ("policy.service", "policy.provider", "policy.country", "policy.purpose", "policy.transfer")
     return Table(head=tuple(words(key) for key in head), rows=rows, empty=words("policy.none"))

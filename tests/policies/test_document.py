@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import date
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consent.errors import PolicyError
@@ -173,6 +173,7 @@ def test_the_order_of_versions_is_total(versions: list[str]) -> None:
     body=st.text().filter(lambda text: "{{" not in text),
     ending=st.sampled_from(["\n", "\r\n"]),
 )
+@settings(max_examples=40)
 def test_rewriting_keeps_title_and_body(title: str, summary: str, body: str, ending: str) -> None:
     """A rewritten file reads back with the new front matter, the old title, and the same body."""
     first = FRONT.decode().replace("\n", ending).encode() + body.encode()

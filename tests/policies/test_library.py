@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from consent.errors import PolicyEditedError, PolicyError
 from consent.policies.document import PolicyVersion, parse
-from consent.policies.library import Library, missing_published, read, verify_published
+from consent.policies.library import Library, read, verify_published
 
 MakePolicy = Callable[..., PolicyVersion]
 WritePolicy = Callable[..., Path]
@@ -219,9 +219,3 @@ def test_a_published_version_that_was_edited_is_refused(make_policy: MakePolicy)
     assert published.sha256 in str(caught.value)
     assert edited.sha256 in str(caught.value)
     assert "consent policy new privacy" in caught.value.remedy
-
-
-def test_published_versions_that_are_gone_are_named(library: Library) -> None:
-    """What was published and is not in the folder any more is listed, so that it can be served from the archive."""
-    keys = [("privacy", "1", "en"), ("privacy", "0", "en"), ("cookies", "1", "uk")]
-    assert missing_published(library, keys) == (("cookies", "1", "uk"), ("privacy", "0", "en"))

@@ -235,6 +235,7 @@ def test_services_are_listed_below_their_heading(make_policy: MakePolicy, make_f
         "service-lantern-video",
     ]
     assert '<a href="https://lantern.example/privacy?a=1&amp;b=2" rel="noreferrer">' in rendered.html
+    assert "<dd>_rs — 13 months<br>_rs_* — policy.lifetime.session</dd>" in rendered.html
     assert "<p>These:</p>" in rendered.html
     assert "<p>End.</p>" in rendered.html
 

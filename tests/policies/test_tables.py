@@ -113,11 +113,17 @@ def test_cookies_and_storage_stand_in_one_table(make_facts: MakeFacts) -> None:
 
 def test_recipients_are_told_with_country_and_transfer(make_facts: MakeFacts) -> None:
     """Every service has a row that says who gets the data and where."""
-    table = tables.recipients(make_facts(), language="en", words=str)
+    table = tables.recipients(make_facts(name="Somebody Else Ltd"), language="en", words=str)
     assert [[value.text for value in row] for row in table.rows] == [
         ["Lantern", "Lantern & Sons", "United States", "media", "EU-US Data Privacy Framework"],
         ["Reader statistics", "Meridian Media Ltd", "Ireland", "Measurement", ""],
     ]
+
+
+def test_a_controller_is_no_recipient_of_its_own_data(make_facts: MakeFacts) -> None:
+    """The site's own services are left out of the table of recipients."""
+    table = tables.recipients(make_facts(), language="en", words=str)
+    assert [row[0].text for row in table.rows] == ["Lantern"]
 
 
 def test_no_key_is_asked_for_that_is_not_listed(make_facts: MakeFacts) -> None:
