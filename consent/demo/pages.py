@@ -185,10 +185,8 @@ class Newsroom:
     async def not_found(self, request: Request, _: Exception) -> Response:
         """Say that there is no such page, in the language of the address or else of the browser."""
         first = request.url.path.split("/")[1]
-        request.path_params["language"] = (
-            first if first in LANGUAGES else preferred(request.headers.get("accept-language", ""))
-        )
-        return self._page(request, "not_found.html", status=HTTPStatus.NOT_FOUND)
+        language = first if first in LANGUAGES else preferred(request.headers.get("accept-language", ""))
+        return self._page(request, "not_found.html", status=HTTPStatus.NOT_FOUND, language=language)
 
     def _language(self, request: Request) -> str:
         language: str = request.path_params["language"]
@@ -196,12 +194,19 @@ class Newsroom:
             raise HTTPException(HTTPStatus.NOT_FOUND)
         return language
 
-    def _page(self, request: Request, template: str, *, status: int = HTTPStatus.OK, **context: Any) -> Response:
-        language = self._language(request)
+    def _page(
+        self,
+        request: Request,
+        template: str,
+        *,
+        status: int = HTTPStatus.OK,
+        language: str | None = None,
+        **context: Any,
+    ) -> Response:
+        language = language or self._language(request)
         nonce = secrets.token_urlsafe(16)
         path = request.url.path
         other = next(tag for tag in LANGUAGES if tag != language)
-        twin = path.replace(f"/{language}/", f"/{other}/", 1) if path.startswith(f"/{language}/") else f"/{other}/"
         return self._templates.TemplateResponse(
             request,
             template,
@@ -209,7 +214,7 @@ class Newsroom:
                 "t": self._words[language],
                 "language": language,
                 "other_language": other,
-                "twin": f"/{other}/" if status == HTTPStatus.NOT_FOUND else twin,
+                "twin": f"/{other}/" if status == HTTPStatus.NOT_FOUND else path.replace(language, other, 1),
                 "path": path,
                 "nonce": nonce,
                 **context,

@@ -10,50 +10,25 @@ from enum import IntEnum
 from consent.gate.address import Address
 from consent.gate.context import Context
 from consent.gate.rules import View
-from consent.gate.tags import PLACED, Judge, Judged, Text
+from consent.gate.scanner import CAP, CDATA_END, Bytes, Mode, Scanner, end_at
+from consent.gate.tags import Judge, Judged, Text
 from consent.gate.tokens import (
-    CLOSED,
-    COMMENT_END,
     HEAD,
     NAME,
     RAW,
-    SCRIPT_STEP,
     SKIP,
     SKIP_HEAD,
     TAG,
-    UNFINISHED,
     end_of,
 )
 
-Bytes = bytes | bytearray
-Mode = Callable[[Bytes, int, bool], int]
-
-CAP = 1 << 20
-"""Bytes of one tag, or of one held text, past which it is neutralised unread."""
-
 _LONGEST_NAME = 64
 _DEPTH = 8
-_BASES = 4
-_WAIT = -1
+_BASES = 16
 _SPACE = re.compile(rb"[\t\n\f\r ]*+")
 _LEADING = re.compile(rb"(?:\xef\xbb\xbf)?[\t\n\f\r ]*+")
-_ANY = re.compile(rb"[\x00-\xff]")
-_NAME_ENDS = re.compile(rb"[\t\n\f\r />]")
-_CDATA_END = re.compile(rb"\]\]>")
-_GT, _BANG, _DASH, _SLASH = b">!-/"
-_DOCTYPE = b"<!doctype"
+_DOCTYPE, _HTML = b"<!doctype", b"<html"
 _CDATA = b"<![CDATA["
-
-# What an unfinished attribute waits for, by the state it is in, and the shortest bytes that are in the same state.
-_STATES = {
-    "name": (re.compile(rb"[\t\n\f\r />=]"), b"x"),
-    "after": (re.compile(rb"[^\t\n\f\r ]"), b"x "),
-    "value": (re.compile(rb"[^\t\n\f\r ]"), b"x="),
-    "bare": (re.compile(rb"[\t\n\f\r >]"), b"x=y"),
-    '"': (re.compile(rb'"'), b'x="'),
-    "'": (re.compile(rb"'"), b"x='"),
-    "between": (_ANY, b""),
-}
 
 
 def _no_placeholder(service: str, tag: str) -> bytes:
@@ -94,7 +69,7 @@ class _Held:
     insertable: bool
 
 
-class Gate:
+class Gate(Scanner):
     """Gate one document, or one fragment, fed in any number of chunks; the cuts between them change nothing.
 
     `parked` holds the keys of the services something was parked for ("" for undeclared hosts), `found` the
@@ -113,6 +88,7 @@ class Gate:
             depth: how many documents or readings this one is nested in.
             bases: where a `base` of the surrounding document may send relative addresses.
         """
+        super().__init__()
         self.parked: set[str] = set()
         self.found: set[str] = set()
         self._view = view
@@ -126,83 +102,15 @@ class Gate:
         self._open = False
         self._nested_reading = False
         self._rebase(bases)
-        self._mode: Mode | None = None
-        self._end_name = b""
-        self._script_state = 0
         self._held: _Held | None = None
-        self._neutral: bytes | None = None
-        self._stand_in = b""
-        self._state = "between"
-        self._boundary = 0
-        self._until = _ANY
-        self._rest = bytearray()
-        self._resume = 0
-        self._keep = 0
-        self._out: list[bytes] = []
-        self._last = 0
-
-    def feed(self, chunk: bytes) -> bytes:
-        """Take in the next bytes of the document and return those that are ready to be sent."""
-        if not self._rest:
-            return self._run(chunk, False)
-        rest = self._rest
-        rest += chunk
-        return self._run(rest, False)
-
-    def end(self) -> bytes:
-        """Return what was still held; a tag that never ended is dropped."""
-        return self._run(self._rest, True)
 
     def _rebase(self, bases: tuple[Address, ...]) -> None:
         self._bases = bases
         self._judge = Judge(self._view, self._charset, bases, self._nested)
         self._memory = self._view.memory(self._charset, self._depth, bases)
 
-    # -- the loop
-
-    def _run(self, buf: Bytes, eof: bool) -> bytes:
+    def _data(self, buf: Bytes, pos: int, eof: bool) -> int:
         n = len(buf)
-        self._out = []
-        self._last = 0
-        pos = self._resume
-        while True:
-            if self._mode is not None:
-                pos = self._mode(buf, pos, eof)
-            elif pos >= n:
-                self._hold(n, n)
-                pos = _WAIT
-            else:
-                pos = self._data(buf, pos, n, eof)
-            if pos < 0:
-                break
-        keep = n if eof else self._keep
-        self._out.append(bytes(buf[self._last : keep]))
-        if self._stand_in and not eof:
-            self._rest = bytearray(self._stand_in)
-            self._resume = keep + len(self._stand_in)
-            self._stand_in = b""
-        elif keep >= n:
-            self._rest = bytearray()
-        elif isinstance(buf, bytearray):
-            del buf[:keep]
-            self._rest = buf
-        else:
-            self._rest = bytearray(buf[keep:])
-        self._resume = 0 if eof else self._resume - keep
-        self._keep = 0
-        return b"".join(self._out)
-
-    def _hold(self, keep: int, resume: int) -> int:
-        self._keep = keep
-        self._resume = resume
-        return _WAIT
-
-    def _put(self, buf: Bytes, start: int, data: bytes, end: int) -> None:
-        """Send what lies before `start` as it came, then `data` in place of what lies between `start` and `end`."""
-        self._out += (bytes(buf[self._last : start]), data)
-        self._last = end
-
-    def _data(self, buf: Bytes, pos: int, n: int, eof: bool) -> int:
         skip = SKIP.match
         tag = TAG.match
         known = self._memory.get
@@ -212,7 +120,8 @@ class Gate:
                 if pos < 0:
                     return self._hold(n, n)
             elif self._phase is _Phase.BODY:
-                pos = _end(skip(buf, pos))
+                # No further than the cap, so that a tag past it is seen whether it comes whole or in pieces.
+                pos = end_at(skip(buf, pos, pos + CAP))
             else:
                 pos = self._leading(buf, pos, eof)
                 if pos < 0:
@@ -231,7 +140,7 @@ class Gate:
                 if end - pos > CAP:
                     pos = self._bare(buf, pos, end, bytes(buf[pos : match.end(2)]))
                 elif match[1]:
-                    self._end(bytes(match[2]).lower())
+                    self._close(bytes(match[2]).lower())
                     pos = end
                 else:
                     judged = known(bytes(match[0]))
@@ -249,20 +158,20 @@ class Gate:
     def _leading(self, buf: Bytes, pos: int, eof: bool) -> int:
         """Go on to the first tag that tells whether this is a document, or where its body begins."""
         if self._phase is _Phase.HEAD:
-            return _end(SKIP_HEAD.match(buf, pos))
+            return end_at(SKIP_HEAD.match(buf, pos, pos + CAP))
         if self._fresh:
             if not eof and len(buf) < 3 and b"\xef\xbb\xbf".startswith(buf):
                 return self._hold(0, 0)
             self._fresh = False
-            pos = _end(_LEADING.match(buf, pos))
+            pos = end_at(_LEADING.match(buf, pos))
         else:
-            pos = _end(_SPACE.match(buf, pos))
+            pos = end_at(_SPACE.match(buf, pos))
         ahead = bytes(buf[pos : pos + 9]).lower()
-        if not eof and len(ahead) < 9 and _DOCTYPE.startswith(ahead):
+        if not eof and len(ahead) < 9 and (_DOCTYPE.startswith(ahead) or _HTML.startswith(ahead)):
             return self._hold(pos, pos)
         if ahead == _DOCTYPE:
             self._phase = _Phase.HEAD
-        elif ahead[:1] != b"<" or (ahead[1:2] not in b"!?" and not ahead.startswith(b"<html")):
+        elif ahead[:1] != b"<" or (ahead[1:2] not in b"!?" and not ahead.startswith(_HTML)):
             self._phase = _Phase.BODY
         return pos
 
@@ -307,7 +216,7 @@ class Gate:
         insertable = not (was_ambiguous or context.templates or self._nested_reading)
         after = self._banner(buf, pos, name) if self._phase is not _Phase.BODY and insertable else b""
         if judged.base is not None and judged.base not in self._bases:
-            self._rebase((*self._bases, judged.base)[-_BASES:])
+            self._rebase((*self._bases, judged.base)[:_BASES])
         foreign = context.in_foreign
         context.start(name, closes=judged.closes, breaks_out=judged.breaks_out)
         self._open = context.open
@@ -358,7 +267,7 @@ class Gate:
         if self._first_due and (judged.held or (judged.granted and self._insert.also_granted)):
             self._first_due = False
             before = self._insert.first_gated
-        if judged.held and judged.name in PLACED:
+        if judged.held and judged.leaves_hole:
             before += self._insert.placeholder(judged.held[0], judged.name.decode("ascii"))
         return before
 
@@ -377,50 +286,9 @@ class Gate:
         self._put(buf, pos, self._insert.banner, pos)
         return b""
 
-    def _end(self, name: bytes) -> None:
+    def _close(self, name: bytes) -> None:
         self._context.end(name)
         self._open = self._context.open
-
-    # -- tags that the chunk, or the cap, cuts
-
-    def _unfinished(self, buf: Bytes, pos: int, eof: bool) -> int:
-        """Wait for the rest of a tag; at the end of the document, drop it."""
-        self._mode = self._tag_rest
-        self._neutral = None
-        self._boundary = 0
-        self._until = _NAME_ENDS
-        self._keep = pos
-        self._state = "between"
-        return self._tag_rest(buf, pos + 2, eof)
-
-    def _tag_rest(self, buf: Bytes, pos: int, eof: bool) -> int:
-        """Go on with an unfinished tag from its last whole attribute, so that no byte is read more than a few times."""
-        n = len(buf)
-        keep = self._keep
-        if eof:
-            self._mode = None
-            self._put(buf, keep, b"", n)
-            return self._hold(n, n)
-        state = ""
-        if self._until.search(buf, pos) is not None:
-            if self._boundary == 0:
-                self._boundary = _end(NAME.match(buf, keep)) - keep
-            pos = _end(CLOSED.match(buf, keep + self._boundary))
-            self._boundary = pos - keep
-            if pos < n and buf[pos] == _GT:
-                self._mode = None
-                return keep if self._neutral is None else self._bare(buf, keep, pos + 1, self._neutral)
-            state = _state(buf, pos, n)
-            self._until = _STATES[state][0]
-            self._state = state
-        if self._neutral is None and n - keep <= CAP:
-            return self._hold(keep, n)
-        if self._neutral is None:
-            self._neutral = bytes(buf[keep : _end(NAME.match(buf, keep))])
-        self._put(buf, keep, b"", n)
-        self._stand_in = b"<x " + _STATES[self._state][1] if self._boundary else b"<x"
-        self._boundary = 3 if self._boundary else 0
-        return self._hold(n, n)
 
     def _bare(self, buf: Bytes, pos: int, end: int, opening: bytes) -> int:
         """Leave a tag that is past the cap its name and nothing else."""
@@ -430,7 +298,7 @@ class Gate:
             return end
         if opening.startswith(b"</"):
             self._put(buf, pos, opening + b">", end)
-            self._end(opening[2:].lower())
+            self._close(opening[2:].lower())
             return end
         name = opening[1:].lower()
         parked = b' type="text/plain" data-consent-service=""' if name in (b"script", b"style") else b""
@@ -478,7 +346,7 @@ class Gate:
         judged = held.judged
         rewritten = judged.rewritten
         if text.held and rewritten is None:
-            rewritten = self._judge.park(held.tag, _end(NAME.match(held.tag)), text.held[0])
+            rewritten = self._judge.park(held.tag, end_at(NAME.match(held.tag)), text.held[0])
         return replace(
             judged,
             rewritten=rewritten,
@@ -517,7 +385,7 @@ class Gate:
         """Gate a CDATA section as what it is in foreign content, and as the bogus comment it is elsewhere."""
         n = len(buf)
         keep = self._keep
-        match = _CDATA_END.search(buf, pos)
+        match = CDATA_END.search(buf, pos)
         end = match.start() if match else n
         over = end - keep > CAP
         if match is None and not eof and not over:
@@ -527,7 +395,7 @@ class Gate:
             self.parked.add("")
             self._put(buf, keep, b"", match.end() if match else n)
             if match is None and not eof:
-                return self._discard(max(pos, n - 2), _CDATA_END)
+                return self._discard(max(pos, n - 2), CDATA_END)
             return match.end() if match else n
         comment = buf.find(b">", keep)
         if comment < end:
@@ -539,11 +407,6 @@ class Gate:
             elif gated != inner:
                 self._put(buf, comment + 1, gated, end)
         return match.end()
-
-    def _discard(self, resume: int, until: re.Pattern[bytes]) -> int:
-        self._until = until
-        self._mode = self._drop
-        return resume
 
     def _reading(self, inner: bytes) -> bytes | None:
         """Gate `inner` as markup; return None where that reading does not end in step with the other."""
@@ -572,78 +435,3 @@ class Gate:
         gate.feed(text.encode("utf-8", "replace"))
         gate.end()
         return tuple(sorted(gate.parked)), tuple(sorted(gate.found))
-
-    # -- texts that stream
-
-    def _script_end(self, buf: Bytes, pos: int) -> tuple[int, int]:
-        """Return where a script's end tag begins, or -1 and where to go on; follows its escaped states."""
-        while True:
-            match = SCRIPT_STEP.search(buf, pos)
-            if match is None:
-                return -1, max(pos, len(buf) - 8)
-            step = buf[match.start() + 1]
-            pos = match.end()
-            if step == _BANG:
-                self._script_state = self._script_state or 1
-                pos -= 2
-            elif step == _DASH:
-                self._script_state = 0
-            elif step != _SLASH:
-                self._script_state = 2 if self._script_state else 0
-            elif self._script_state < 2:
-                return match.start(), pos
-            else:
-                self._script_state = 1
-
-    def _raw_end(self, buf: Bytes, pos: int) -> tuple[int, int]:
-        match = end_of(self._end_name).search(buf, pos)
-        return (match.start(), pos) if match else (-1, max(pos, len(buf) - len(self._end_name) - 2))
-
-    def _script(self, buf: Bytes, pos: int, eof: bool) -> int:
-        return self._stream(*self._script_end(buf, pos))
-
-    def _raw(self, buf: Bytes, pos: int, eof: bool) -> int:
-        return self._stream(*self._raw_end(buf, pos))
-
-    def _stream(self, end: int, resume: int) -> int:
-        if end < 0:
-            return self._hold(resume, resume)
-        self._mode = None
-        return end
-
-    def _plain(self, buf: Bytes, pos: int, eof: bool) -> int:
-        return self._hold(len(buf), len(buf))
-
-    def _comment(self, buf: Bytes, pos: int, eof: bool) -> int:
-        match = COMMENT_END.search(buf, pos)
-        return self._stream(match.end() if match else -1, max(pos, len(buf) - 3))
-
-    def _bogus(self, buf: Bytes, pos: int, eof: bool) -> int:
-        end = buf.find(b">", pos)
-        return self._stream(end + 1 if end >= 0 else -1, len(buf))
-
-    def _drop(self, buf: Bytes, pos: int, eof: bool) -> int:
-        match = self._until.search(buf, pos)
-        if match is None:
-            tail = len(buf) if eof else max(pos, len(buf) - len(self._end_name) - 2)
-            self._last = tail
-            return self._hold(tail, tail)
-        self._mode = None
-        self._last = match.end() if self._until is _CDATA_END else match.start()
-        return self._last
-
-
-def _end(match: re.Match[bytes] | None) -> int:
-    return match.end() if match else 0
-
-
-def _state(buf: Bytes, pos: int, n: int) -> str:
-    """Return which state an unfinished tag is in, from its last whole attribute on."""
-    match = UNFINISHED.match(buf, pos)
-    if pos == n or match is None:
-        return "between"
-    if match[3]:
-        return match[3].decode("ascii")
-    if match[2]:
-        return "bare" if match[4] else "value"
-    return "after" if match[1] else "name"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 from html import escape, unescape
 from urllib.parse import unquote, unquote_to_bytes
@@ -17,8 +17,8 @@ from consent.gate.tokens import ATTRIBUTE, STRUCTURE
 
 PARKED = b"data-consent-"
 MARK = "data-consent"
-PLACED = frozenset((b"iframe", b"embed", b"object", b"video", b"audio"))
-"""Elements that leave a hole worth a placeholder."""
+_EMBEDS = frozenset((b"iframe", b"embed", b"object", b"video", b"audio"))
+_CONTENTS = frozenset(("src", "srcdoc", "data"))
 
 _ONE = frozenset(("src", "poster", "background", "lowsrc", "dynsrc"))
 _SETS = frozenset(("srcset", "imagesrcset"))
@@ -88,7 +88,9 @@ class Judged:
     breaks_out: bool = False
     base: Address | None = None
     """Where a passing `base` sends relative addresses, if to another host."""
-    plain: bool = field(default=False)
+    leaves_hole: bool = False
+    """Whether a frame, an object or a player is missing where it is parked."""
+    plain: bool = False
     """Nothing held, found, granted or changed for the bytes that follow."""
 
 
@@ -177,6 +179,7 @@ class Judge:
             closes=closes,
             breaks_out=breaks_out,
             base=base,
+            leaves_hole=name in _EMBEDS and not _CONTENTS.isdisjoint(held),
             plain=not (held or found_hosts or inquest.granted or base) and name not in _TRACKED,
         )
 

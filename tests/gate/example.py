@@ -19,7 +19,7 @@ CASES: list[dict[str, object]] = json.loads((DATA / "gate-cases.json").read_text
 def catalogue() -> Catalogue:
     """Return the site's catalogue."""
     return Catalogue(
-        purposes=tuple(map(lambda key: Purpose(key=key), ("necessary", "functional", "analytics", "marketing", "media"))),
+        purposes=tuple(Purpose(key=key) for key in ("necessary", "functional", "analytics", "marketing", "media")),
         services=(
             Service(
                 key="tracker",
@@ -33,7 +33,12 @@ def catalogue() -> Catalogue:
                 ),
             ),
             Service(key="player", purpose="media", hosts=("player.test", "maps.test/embed", "localhost:8001")),
-            Service(key="login", purpose="necessary", hosts=("login.test",), cookies=(Cookie(name="sid", lifetime="session"),)),
+            Service(
+                key="login",
+                purpose="necessary",
+                hosts=("login.test",),
+                cookies=(Cookie(name="sid", lifetime="session"),),
+            ),
             Service(key="own-stats", purpose="analytics", hosts=("stats.meridian.example", "meridian.example/beacon")),
         ),
         known=(

@@ -44,21 +44,40 @@ LIVE = (
     '<meta http-equiv=refresh content="0;url=http://tracker.test/%d">',
 )
 _ELEMENTS = (
-    "svg math select frameset noscript template style title textarea xmp iframe noembed noframes script plaintext"
-    " foreignObject desc mi mtext annotation-xml mglyph malignmark table tr td col colgroup caption option optgroup p br"
-    " b font body html head a form button object applet marquee image pre listing h1 div span li dd rp rt ruby nobr"
-).split()
+    *("svg", "math", "select", "frameset", "noscript", "template", "style", "title", "textarea", "xmp", "iframe"),
+    *("noembed", "noframes", "script", "plaintext", "foreignObject", "desc", "mi", "mtext", "annotation-xml", "mglyph"),
+    *("malignmark", "table", "tr", "td", "col", "colgroup", "caption", "option", "optgroup", "p", "br", "b", "font"),
+    *("body", "html", "head", "a", "form", "button", "object", "applet", "marquee", "image", "pre", "listing", "h1"),
+    *("div", "span", "li", "dd", "rp", "rt", "ruby", "nobr"),
+)
 ODD = (
     *(f"<{name}>" for name in _ELEMENTS),
     *(f"</{name}>" for name in _ELEMENTS),
     *(f"<{name}/>" for name in ("svg", "math", "style", "title", "script", "desc", "select", "template", "br", "p")),
-    "<!--", "-->", "--!>", "<!-->", "<!--->", "<!", "<?x ?>", "</>", "</ >", "<![CDATA[", "]]>", "<!doctype html>",
-    "<script><!--", "<script><!--<script>", "</script >", "</script/>", "</style x", "<div title='", '<div title="', "'", '"',
-    ">", "<", "/", "=", "&", "<a b=c/>", "<a =", "<font color=red>", "<font size>", '<annotation-xml encoding="text/html">',
-    "<annotation-xml encoding=x>", "<svg><desc>", "<math><mi>", "<svg><title>", "<select><option>", "<template><col>",
-    "<div><template shadowrootmode=open>", "<title></title>", "text", " ", "\n", "\0", "é", "<script>1</script>",
-    '<script type="application/json">', "<base href=//meridian.example/>", "<x-y src=/own>", "<img alt='>' ", "<img src=/own>",
-)  # fmt: skip
+    *("<!--", "-->", "--!>", "<!-->", "<!--->", "<!", "<?x ?>", "</>", "</ >", "<![CDATA[", "]]>", "<!doctype html>"),
+    *("<script><!--", "<script><!--<script>", "</script >", "</script/>", "</style x", "<div title='", '<div title="'),
+    *(
+        "'",
+        '"',
+        ">",
+        "<",
+        "/",
+        "=",
+        "&",
+        "<a b=c/>",
+        "<a =",
+        "<font color=red>",
+        "<font size>",
+        "text",
+        " ",
+        "\n",
+        "\0",
+    ),
+    *('<annotation-xml encoding="text/html">', "<annotation-xml encoding=x>", "<svg><desc>", "<math><mi>", "é"),
+    *("<svg><title>", "<select><option>", "<template><col>", "<div><template shadowrootmode=open>", "<title></title>"),
+    *("<script>1</script>", '<script type="application/json">', "<base href=//meridian.example/>", "<x-y src=/own>"),
+    *("<img alt='>' ", "<img src=/own>"),
+)
 
 
 def document(random_: random.Random) -> str:
@@ -104,7 +123,11 @@ def _of_element(element: Any) -> Iterator[str]:
         yield f"{name} style"
     if "tracker.test" in attributes.get("srcdoc", "") and name == "iframe":
         yield "iframe srcdoc"
-    if name == "meta" and attributes.get("http-equiv", "").lower() == "refresh" and "tracker" in attributes.get("content", ""):
+    if (
+        name == "meta"
+        and attributes.get("http-equiv", "").lower() == "refresh"
+        and "tracker" in attributes.get("content", "")
+    ):
         yield "meta refresh"
     kind = attributes.get("type", "").lower()
     if name == "style" and kind in ("", "text/css") and any(map(_asks, css.addresses(element.text))):

@@ -90,12 +90,17 @@ def create_trackers(log: Log | None = None) -> Starlette:
 
 
 def _with_cookie(name: str, answer: Answer) -> Answer:
-    """Let an answer set a cookie that comes back from every site that embeds this third party."""
+    """Let an answer set two cookies: one that comes back from every site that embeds this third party, one from this site.
+
+    Browsers that refuse the first kind still keep the second. Source: Cookies Having Independent Partitioned State.
+    """
 
     def answered(request: Request) -> Response:
         response = answer(request)
-        value = request.cookies.get(name) or secrets.token_hex(8)
-        response.set_cookie(name, value, max_age=YEAR, secure=True, httponly=True, samesite="none")
+        for cookie, attribute in ((name, ""), (f"{name}_here", "; Partitioned")):
+            value = request.cookies.get(cookie) or secrets.token_hex(8)
+            written = f"{cookie}={value}; Max-Age={YEAR}; Path=/; Secure; HttpOnly; SameSite=None{attribute}"
+            response.headers.append("Set-Cookie", written)
         response.headers["Cache-Control"] = "no-store"
         return response
 

@@ -116,6 +116,7 @@
       });
       const answer = await response.json();
       if (response.ok && body.choice === 'once') {
+        if (answer.reload) return location.reload();
         revive([...state.allowed, ...body.service])?.focus?.();
         return announce(body.service[0]);
       }

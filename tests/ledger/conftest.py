@@ -1,0 +1,74 @@
+"""Make drafts, stores and ledgers for the tests of the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from consent.ledger.checkpoint import Signer
+from consent.ledger.entry import Draft
+from consent.ledger.ledger import Ledger
+from consent.ledger.sqlite import SqliteStore
+
+ORIGIN = "https://meridian.example"
+NAME = "meridian.example"
+DIGEST = "ab" * 32
+CONTENT: dict[str, Any] = {
+    "status": "given",
+    "method": "save",
+    "scope": "site",
+    "purposes": {"analytics": True, "media": False},
+    "services": {"reader-stats": True, "youtube": False},
+    "notice": None,
+    "rendering": None,
+    "policies": [],
+    "language": "en",
+    "regime": "opt-in",
+    "country": "IE",
+    "signals": {"gpc": False},
+}
+
+
+@pytest.fixture
+def make_draft() -> Callable[..., Draft]:
+    """Return a function that makes the draft of a consent record; arguments replace its fields, `content` a part."""
+
+    def make(**fields: Any) -> Draft:
+        content = CONTENT | fields.pop("content", {})
+        return Draft(**{"kind": "consent", "decided_at": 1_000, "content": content} | fields)
+
+    return make
+
+
+@pytest.fixture
+def make_store(tmp_path: Path) -> Iterator[Callable[..., SqliteStore]]:
+    """Return a function that makes stores, each closed after the test."""
+    stores = []
+
+    def make(path: Path | str | None = None, **options: Any) -> SqliteStore:
+        store = SqliteStore(tmp_path / "consent.db" if path is None else path, **{"origin": ORIGIN} | options)
+        stores.append(store)
+        return store
+
+    yield make
+    for store in stores:
+        store.close()
+
+
+@pytest.fixture
+def make_ledger(make_store: Callable[..., SqliteStore], tmp_path: Path) -> Iterator[Callable[..., Ledger]]:
+    """Return a function that makes ledgers, with a queue folder unless told otherwise, each closed after the test."""
+    ledgers = []
+
+    def make(store: SqliteStore | None = None, **options: Any) -> Ledger:
+        signer = Signer(NAME, seed=b"s" * 32)
+        ledger = Ledger(store or make_store(), **{"signer": signer, "queue_dir": tmp_path / "queue"} | options)
+        ledgers.append(ledger)
+        return ledger
+
+    yield make
+    for ledger in ledgers:
+        ledger.close()

@@ -1,0 +1,330 @@
+"""Check what a visitor is shown: equal answers, nothing inline, well-formed, small, legible."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from tests import shown
+
+VOID = frozenset(["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"])
+PHRASING = frozenset({"a", "button", "span", "strong"})
+BLOCKED = re.compile(r"cookie-?(banner|bar|consent|notice|law)|consent-?(banner|bar|popup|notice)|gdpr|onetrust|cmp")
+"""What names of classes and ids look like that filter lists hide."""
+CASES = [(language, name) for language in shown.LANGUAGES for name in shown.every(language)]
+PAGES = shown.pages()
+
+
+class Element:
+    """Hold one start tag, its attributes and the text up to its end tag."""
+
+    def __init__(self, tag: str, attributes: dict[str, str], form: Element | None) -> None:
+        self.tag = tag
+        self.attributes = attributes
+        self.form = form
+        self.text = ""
+
+    def __getitem__(self, name: str) -> str:
+        return self.attributes.get(name, "")
+
+
+class Markup(HTMLParser):
+    """Read a page strictly: every element that is opened is closed, in order."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: list[Element] = []
+        self.open: list[Element] = []
+        self.feed(html)
+        self.close()
+        assert not self.open, f"left open: {[one.tag for one in self.open]}"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert len(attrs) == len(dict(attrs)), f"<{tag}> repeats an attribute"
+        form = next((one for one in reversed(self.open) if one.tag == "form"), None)
+        element = Element(tag, {name: value or "" for name, value in attrs}, form)
+        self.elements.append(element)
+        if tag not in VOID:
+            self.open.append(element)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop().tag == tag, f"</{tag}> closes something else"
+
+    def handle_data(self, data: str) -> None:
+        for element in self.open:
+            element.text += data
+
+    def all(self, tag: str, **attributes: str) -> list[Element]:
+        """Return the elements of a tag that have these attributes."""
+        return [e for e in self.elements if e.tag == tag and all(e[n] == v for n, v in attributes.items())]
+
+
+def rendered(name: str, language: str = "en") -> str:
+    """Return one case as HTML."""
+    template, context = shown.every(language)[name]
+    return PAGES.render(template, language=language, **context)
+
+
+def hidden(page: Markup, form: Element) -> list[tuple[str, str]]:
+    """Return what a form sends besides its button."""
+    return [(e["name"], e["value"]) for e in page.all("input", type="hidden") if e.form is form]
+
+
+def test_every_template_is_looked_at() -> None:
+    """Keep a new template from going untested."""
+    tried = {template for template, _ in shown.every("en").values()}
+    assert tried == {path.name for path in shown.TEMPLATES.iterdir()}
+
+
+@pytest.mark.parametrize(("language", "name"), CASES)
+def test_markup_is_well_formed_and_points_to_itself(language: str, name: str) -> None:
+    """Close what is opened, use each id once, and refer only to ids that exist."""
+    page = Markup(rendered(name, language))
+    ids = [e["id"] for e in page.elements if e["id"]]
+    assert len(ids) == len(set(ids))
+    known = {*ids, "cst-once"}
+    for element in page.elements:
+        for attribute in ("aria-labelledby", "aria-describedby", "form", "for"):
+            assert set(element[attribute].split()) <= known
+        if element.tag == "a" and element["href"].startswith("#"):
+            assert element["href"][1:] in known
+
+
+@pytest.mark.parametrize(("language", "name"), CASES)
+def test_nothing_is_inline(language: str, name: str) -> None:
+    """Run under a Content-Security-Policy that allows no inline style, script or handler."""
+    page = Markup(rendered(name, language))
+    assert not page.all("style")
+    assert all(element["src"] and not element.text for element in page.all("script"))
+    assert not [a for e in page.elements for a in e.attributes if a == "style" or a.startswith("on")]
+    assert not [e for e in page.elements for a in ("href", "src", "action") if e[a].lower().startswith("javascript:")]
+
+
+@pytest.mark.parametrize(("language", "name"), CASES)
+def test_names_do_not_look_like_what_filter_lists_block(language: str, name: str) -> None:
+    """Keep a content blocker from hiding the way to a choice."""
+    for element in Markup(rendered(name, language)).elements:
+        for value in (*element["class"].split(), element["id"]):
+            assert not BLOCKED.search(value)
+        assert all(one.startswith(("cst-", "consent-")) for one in element["class"].split())
+
+
+@pytest.mark.parametrize(("language", "name"), CASES)
+def test_text_never_becomes_markup(language: str, name: str) -> None:
+    """Escape a title that looks like a tag, wherever it is shown."""
+    page = Markup(rendered(name, language))
+    assert not page.all("b")
+
+
+@pytest.mark.parametrize(("language", "name"), CASES)
+def test_every_control_has_a_name_that_holds_its_label(language: str, name: str) -> None:
+    """Let speech control press what it can read (WCAG 2.5.3), and a screen reader say it."""
+    page = Markup(rendered(name, language))
+    for element in (*page.all("button"), *page.all("a")):
+        label = " ".join(element.text.split())
+        assert label
+        assert label in (element["aria-label"] or label)
+
+
+@pytest.mark.parametrize("language", shown.LANGUAGES)
+def test_fragments_are_ascii(language: str) -> None:
+    """Fit into a page of any charset."""
+    for name in ("banner", "banner, asked again", "link", "once form", "assets", "placeholder"):
+        template, context = shown.every(language)[name]
+        assert PAGES.fragment(template, language=language, **context).isascii()
+
+
+@pytest.mark.parametrize("language", shown.LANGUAGES)
+@pytest.mark.parametrize("name", ["banner", "banner, asked again", "choices", "choices, given"])
+def test_yes_and_no_are_equal(language: str, name: str) -> None:
+    """Give accept and reject the same element and class, side by side, accept first, in every layer."""
+    page = Markup(rendered(name, language))
+    order = [e for e in page.all("button", name="choice") if e["value"] in ("accept_all", "reject_all", "save")]
+    yes, no = order[:2]
+    assert {n: v for n, v in yes.attributes.items() if n != "value"} == {
+        n: v for n, v in no.attributes.items() if n != "value"
+    }
+    assert yes["class"] == "cst-button"
+    assert page.elements.index(no) - page.elements.index(yes) < 10
+    if "again" not in name:
+        assert [yes["value"], no["value"]] == ["accept_all", "reject_all"]
+
+
+def test_banner_asked_again_keeps_what_was_answered() -> None:
+    """Carry every earlier yes and no in hidden fields, with what changed added or left out."""
+    page = Markup(rendered("banner, asked again"))
+    accept, reject = (hidden(page, form) for form in page.all("form"))
+    told = [("notice", shown.DIGEST), ("next", "/en/news/river?page=2"), ("layer", "banner")]
+    assert accept == [*told, ("purpose", "analytics"), ("purpose", "media"), ("except", "vidbox")]
+    assert reject == [*told, ("purpose", "analytics")]
+
+
+def test_banner_names_every_purpose_and_how_many_services() -> None:
+    """Say on the first layer what for, how many, how long, and where to read more."""
+    page = Markup(rendered("banner"))
+    (region,) = page.all("section", id="cst")
+    for words in ("The Meridian", "analytics", "media", "3 services", "6 months", "Privacy policy", "Cookie policy"):
+        assert words in region.text
+    assert "necessary" not in region.text
+
+
+def test_banner_is_a_region_and_not_modal() -> None:
+    """Let the page behind be read and used."""
+    page = Markup(rendered("banner"))
+    (region,) = page.all("section", id="cst")
+    assert region["aria-labelledby"] == "cst-title"
+    assert not [e for e in page.elements if e["aria-modal"] or e["role"] == "dialog" or "autofocus" in e.attributes]
+
+
+def test_signal_is_said_to_be_honored_only_where_it_is_sent() -> None:
+    """Show the honored opt-out signal (CCPA regulations 7025(c)(6)), and nothing without one."""
+    assert "Global Privacy Control" in rendered("banner, asked again")
+    assert "Global Privacy Control" not in rendered("banner")
+    assert "Global Privacy Control" in rendered("choices, given")
+    assert "Global Privacy Control" not in rendered("choices")
+
+
+def test_change_link_is_left_to_the_site_that_has_one() -> None:
+    """Add no link of our own under `change_link = "site"`."""
+    assert Markup(rendered("banner")).all("small", **{"class": "cst-link"})
+    assert not Markup(rendered("banner, site has a link")).all("small")
+
+
+def test_nothing_is_ticked_before_an_answer() -> None:
+    """Start with every switch off (GDPR recital 32)."""
+    page = Markup(rendered("choices"))
+    boxes = page.all("input", type="checkbox")
+    assert {(e["name"], e["value"]) for e in boxes} == {
+        ("purpose", "analytics"),
+        ("purpose", "media"),
+        ("service", "vidbox"),
+        ("service", "odd"),
+    }
+    assert not [e for e in boxes if "checked" in e.attributes]
+
+
+def test_what_is_granted_is_ticked() -> None:
+    """Tick a purpose that is granted as a whole, else the services that are granted on their own."""
+    page = Markup(rendered("choices, given"))
+    ticked = {(e["name"], e["value"]) for e in page.all("input", type="checkbox") if "checked" in e.attributes}
+    assert ticked == {("purpose", "analytics"), ("service", "vidbox")}
+
+
+def test_withdrawing_takes_one_button_and_only_where_something_is_granted() -> None:
+    """Make taking back as easy as giving (GDPR article 7(3))."""
+    (button,) = Markup(rendered("choices, given")).all("button", value="withdraw")
+    assert button.form is not None
+    assert button.form["action"] == "/privacy/choices"
+    assert not Markup(rendered("choices")).all("button", value="withdraw")
+
+
+def test_enter_in_the_form_saves_and_never_accepts() -> None:
+    """Make the form's own default button the one that saves: accept and reject belong to another form."""
+    page = Markup(rendered("choices"))
+    buttons = [e for e in page.all("button") if e.form is not None and e.form["id"] == "cst-own"]
+    assert [(e["value"], e["form"]) for e in buttons] == [
+        ("accept_all", "cst-all"),
+        ("reject_all", "cst-all"),
+        ("save", ""),
+    ]
+
+
+@pytest.mark.parametrize("language", shown.LANGUAGES)
+@pytest.mark.parametrize("name", ["placeholder", "placeholder, objected"])
+def test_placeholder_is_phrasing_content(language: str, name: str) -> None:
+    """Stand inside a paragraph without closing it."""
+    page = Markup(rendered(name, language))
+    assert {element.tag for element in page.elements} <= PHRASING
+
+
+def test_placeholder_loads_once_unless_the_signal_objects() -> None:
+    """Offer the button that the small form sends, but not where it would be refused."""
+    (button,) = Markup(rendered("placeholder")).all("button")
+    assert (button["form"], button["name"], button["value"]) == ("cst-once", "service", "odd")
+    assert not Markup(rendered("placeholder, objected")).all("button")
+
+
+def test_link_needs_no_style_sheet() -> None:
+    """Leave an answered page with one small link and nothing else."""
+    assert [e.tag for e in Markup(rendered("link")).elements] == ["small", "a"]
+
+
+def test_pages_say_their_language() -> None:
+    """Mark our own elements with the language they are in (WCAG 3.1)."""
+    for language in shown.LANGUAGES:
+        (html,) = Markup(rendered("choices", language)).all("html")
+        assert html["lang"] == language
+        for name in ("banner", "placeholder", "link"):
+            assert Markup(rendered(name, language)).elements[1 if name == "banner" else 0]["lang"] == language
+
+
+def test_script_is_told_what_it_may_revive() -> None:
+    """Pass the script its configuration in data attributes only."""
+    (script,) = Markup(rendered("script")).all("script")
+    told = {name: value for name, value in script.attributes.items() if name.startswith("data-")}
+    assert told == {
+        "data-prefix": "/privacy",
+        "data-notice": shown.DIGEST,
+        "data-status": "unknown",
+        "data-allowed": "consent necessary",
+        "data-clear": "a b*",
+    }
+    assert script["nonce"] == "abc"
+
+
+def test_first_visit_is_small() -> None:
+    """Keep script, style and banner under 4,000, 3,000 and together 8,000 gzipped bytes."""
+    script, style = (
+        len(gzip.compress((shown.STATIC / name).read_bytes(), 9)) for name in ("consent.js", "consent.css")
+    )
+    assert script <= 4000
+    assert style <= 3000
+    for language in shown.LANGUAGES:
+        template, context = shown.every(language)["banner"]
+        banner = PAGES.fragment(template, language=language, **context)
+        assert script + style + len(gzip.compress(banner, 9)) <= 8000
+
+
+def colours() -> list[dict[str, str]]:
+    """Return the default colours by name, light and dark."""
+    style = (shown.STATIC / "consent.css").read_text()
+    blocks = re.findall(r":where\(:root\) \{(.*?)\}", style, re.DOTALL)
+    found = [dict(re.findall(r"--cst-([a-z-]+): (#[0-9a-f]+);", block)) for block in blocks]
+    assert len(found) == 2
+    return found
+
+
+def luminance(colour: str) -> float:
+    """Return the relative luminance of a colour (WCAG 2.2)."""
+    digits = colour[1:] if len(colour) == 7 else "".join(2 * digit for digit in colour[1:])
+    parts = [int(digits[n : n + 2], 16) / 255 for n in (0, 2, 4)]
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    """Return the contrast ratio of two colours (WCAG 2.2)."""
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_text_is_legible(scheme: int) -> None:
+    """Reach 5:1 for all text, buttons included, and 3:1 for lines and borders."""
+    named = colours()[scheme]
+    for text, ground in (
+        ("ink", "paper"),
+        ("ink", "wash"),
+        ("quiet", "paper"),
+        ("quiet", "wash"),
+        ("accent", "paper"),
+        ("accent", "wash"),
+        ("on-accent", "accent"),
+    ):
+        assert contrast(named[text], named[ground]) >= 5, (text, ground)
+    assert contrast(named["line"], named["paper"]) >= 3
+    assert contrast(named["line"], named["wash"]) >= 3
