@@ -104,7 +104,8 @@ class _Writer:
         )
         parts = [
             self.head(size // 5000 if large else 8),
-            f'<body class="page">\n<noscript><iframe src="https://{TRACKER}/ns.html" height="0" width="0"></iframe></noscript>\n'
+            '<body class="page">\n'
+            f'<noscript><iframe src="https://{TRACKER}/ns.html" height="0" width="0"></iframe></noscript>\n'
             f"<nav><ul>{items}</ul></nav>\n<main><article>\n<h1>{self.sentence()}</h1>\n",
         ]
         tail = self.tail(size // 4000 if large else 3)
@@ -116,7 +117,8 @@ class _Writer:
             if number % 9 == 0:
                 part += self.figure(number)
             if number % 25 == 0:
-                part += f'<div class="embed"><iframe src="https://video.meridian.example/{number}" title="v"></iframe></div>\n'
+                frame = f'<iframe src="https://video.meridian.example/{number}" title="v"></iframe>'
+                part += f'<div class="embed">{frame}</div>\n'
             if number % 40 == 0:
                 part += (
                     f'<!-- slot {number} --><div id="slot-{number}" class="slot" data-t=\'{{"s":[300,250]}}\'></div>\n'
@@ -127,8 +129,9 @@ class _Writer:
 
     def _card(self, number: int) -> str:
         return (
-            f'<article class="card"><a class="card__a" href="/a/{number}"><img class="card__img" src="/img/{number}.webp"'
-            f' alt="" width="96" height="64" loading="lazy"><span class="card__t">{_WORDS[number % 22]}</span>'
+            f'<article class="card"><a class="card__a" href="/a/{number}">'
+            f'<img class="card__img" src="/img/{number}.webp" alt="" width="96" height="64" loading="lazy">'
+            f'<span class="card__t">{_WORDS[number % 22]}</span>'
             f'<time datetime="2026-11-22">today</time>{_ICON}</a></article>'
         )
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from urllib.parse import quote
+import threading
+from functools import lru_cache
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -13,7 +14,7 @@ from consent.gate import headers as gate_headers
 from consent.responder import DECODERS, Responder
 from consent.settings import ConsentSettings
 from consent.site import Site
-from consent.visitors import RawHeaders, Visitors
+from consent.visitors import Headers, RawHeaders, Visitor, Visitors, gathered
 from consent.web import application
 
 logger = logging.getLogger("consent")
@@ -40,7 +41,12 @@ SUBRESOURCES = frozenset(
 """Values of `Sec-Fetch-Dest` for which a browser never shows the answer as a page. Source: Fetch §2.2.7."""
 PAGES = frozenset({b"document", b"embed", b"fencedframe", b"frame", b"iframe", b"object"})
 """Values of `Sec-Fetch-Dest` for which it does."""
+UNSCANNED = "http.response.zerocopysend"
+"""The extension by which an app hands the server a file descriptor, whose bytes would pass us by. Source: ASGI spec."""
 CONDITIONS = frozenset({b"range", b"if-range", b"if-modified-since", b"if-none-match"})
+CHANGED = CONDITIONS | {b"accept-encoding"}
+"""What an app may not see as it came, where its answer could be a page."""
+_LAST_WORDS = frozenset({"lifespan.startup.failed", "lifespan.shutdown.complete", "lifespan.shutdown.failed"})
 _UNAVAILABLE = b"This site is not set up completely. Its operator finds the reason in the log.\n"
 
 
@@ -65,7 +71,9 @@ class ConsentMiddleware:
         if self.site is not None:
             self._visitors = Visitors(self.site)
             self._web = application.build(self.site)
+            self._prefix = self.site.settings.prefix
         self._started = False
+        self._starting = threading.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
@@ -74,7 +82,7 @@ class ConsentMiddleware:
         elif scope["type"] == "lifespan":
             await self._lifespan(scope, receive, send)
         elif scope["type"] == "websocket" and self.site is not None:
-            visitor = await self._visitors.visitor(scope["headers"], path=scope["path"])
+            visitor = await self._visitors.visitor(gathered(scope["headers"]), path=scope["path"])
             scope.setdefault("state", {})["consent"] = visitor.consent
             await self.app(scope, receive, send)
         else:
@@ -83,49 +91,32 @@ class ConsentMiddleware:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         site = self.site
         if not self._started:
-            await self._start_late()
+            await asyncio.to_thread(self._start)
         if site is None or self.error is not None:
             await _answer_unavailable(send)
             return
-        path, prefix = scope["path"], site.settings.prefix
-        visitor = await self._visitors.visitor(scope["headers"], path=path)
-        scope.setdefault("state", {})["consent"] = visitor.consent
-        if path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ("", "/"):
-            scope["state"]["consent_visitor"] = visitor
+        path = scope["path"]
+        headers = gathered(scope["headers"])
+        visitor = await self._visitors.visitor(headers, path=path)
+        state = scope.setdefault("state", {})
+        state["consent"] = visitor.consent
+        if path.startswith(self._prefix) and path[len(self._prefix) : len(self._prefix) + 1] in ("", "/"):
+            state["consent_visitor"] = visitor
             await self._web(scope, receive, send)
             return
         confirming = False
-        destination, accept, host, asked = b"", b"*/*", b"", False
-        for name, value in scope["headers"]:
-            if name == b"sec-fetch-dest":
-                destination = value
-            elif name == b"accept":
-                accept = value
-            elif name == b"host":
-                host = value
-            elif name in CONDITIONS or name == b"accept-encoding":
-                asked = True
-        if asked and destination not in SUBRESOURCES:
-            navigation = destination in PAGES or b"text/html" in accept or (not destination and b"*/*" in accept)
-            tag = visitor.state_tag if navigation else None
-            kept, confirming = _for_a_page(scope["headers"], state_tag=tag)
+        if headers.get(b"sec-fetch-dest") not in SUBRESOURCES and not CHANGED.isdisjoint(headers):
+            kept, confirming = _for_a_page(scope["headers"], state_tag=_tag_of(visitor, headers))
             scope = {**scope, "headers": kept}
-        query = scope.get("query_string", b"").decode("latin-1")
-        address = quote(path, safe="/@:!$&'()*+,;=~") + (f"?{query}" if query else "")
-        responder = Responder(
-            site,
-            visitor,
-            send,
-            path=address,
-            host=host.decode("latin-1").rpartition(":")[0] or host.decode("latin-1"),
-            confirming=confirming,
-        )
-        await self.app(scope, receive, responder)
+        if UNSCANNED in (scope.get("extensions") or ()):
+            offered = {name: value for name, value in scope["extensions"].items() if name != UNSCANNED}
+            scope = {**scope, "extensions": offered}
+        await self.app(scope, receive, Responder(site, visitor, send, scope=scope, confirming=confirming))
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Open the ledger before the app starts, and close it after the app has ended."""
         first: Message | None = await receive()
-        await self._start()
+        await asyncio.to_thread(self._start)
         if self.error is not None or self.site is None:
             await send({"type": "lifespan.startup.failed", "message": f"consent: {self.error}"})
             return
@@ -137,28 +128,35 @@ class ConsentMiddleware:
             return message if message is not None else await receive()
 
         async def send_on(message: Message) -> None:
-            if message["type"] in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
+            if message["type"] in _LAST_WORDS:
                 await asyncio.to_thread(site.close)
             await send(message)
 
         await self.app(scope, receive_again, send_on)
 
-    async def _start(self) -> None:
-        self._started = True
-        if self.site is None:
-            return
-        try:
-            await asyncio.to_thread(self.site.start)
-        except ConfigurationError as error:
-            self._refuse(error)
+    def _start(self) -> None:
+        """Open the ledger and publish, once: in the lifespan, or at the first request where the server has none.
 
-    async def _start_late(self) -> None:
-        """Start at the first request, for a server that does not speak the lifespan protocol."""
-        await self._start()
+        Blocks, for whoever else asks meanwhile too: before that, nobody knows which ids have been withdrawn.
+        """
+        with self._starting:
+            if self.site is not None and not self._started:
+                try:
+                    self.site.start()
+                except ConfigurationError as error:
+                    self._refuse(error)
+            self._started = True
 
     def _refuse(self, error: ConfigurationError) -> None:
         self.error = error
         logger.critical("consent is not configured, so every request is answered 503: %s", error)
+
+
+def _tag_of(visitor: Visitor, headers: Headers) -> str | None:
+    """Return the state that a page in a visitor's cache must have been gated for; None where no page was asked for."""
+    destination, accepted = headers.get(b"sec-fetch-dest", b""), headers.get(b"accept", b"*/*")
+    navigation = destination in PAGES or b"text/html" in accepted or (not destination and b"*/*" in accepted)
+    return visitor.state_tag if navigation else None
 
 
 def _for_a_page(headers: RawHeaders, *, state_tag: str | None) -> tuple[list[tuple[bytes, bytes]], bool]:
@@ -181,6 +179,7 @@ def _for_a_page(headers: RawHeaders, *, state_tag: str | None) -> tuple[list[tup
     return kept, confirming
 
 
+@lru_cache(maxsize=256)
 def _narrowed(accepted: bytes) -> bytes:
     codings = [coding.strip() for coding in accepted.decode("latin-1").split(",")]
     kept = [coding for coding in codings if coding.partition(";")[0].strip().lower() in (*DECODERS, "identity")]

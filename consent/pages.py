@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -34,15 +35,8 @@ class Pages:
         overrides: Mapping[str, Mapping[str, str]],
         templates: Path | None = None,
     ) -> None:
-        folders = [str(folder) for folder in (templates, TEMPLATES) if folder is not None]
-        self._environment = Environment(
-            loader=FileSystemLoader(folders),
-            autoescape=True,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            undefined=StrictUndefined,
-        )
-        self._environment.globals |= {
+        self._environment = _environment(templates)
+        self._constants: dict[str, Any] = {
             "site_name": site_name,
             "prefix": prefix,
             "asset": lambda name: f"{prefix}/assets/{assets[name].address}",
@@ -57,11 +51,24 @@ class Pages:
 
     def render(self, template: str, *, language: str, **context: Any) -> str:
         """Return a template filled in one of the site's languages."""
-        return str(self._environment.get_template(template).render(self._speech[language] | context))
+        return str(self._environment.get_template(template).render(self._constants | self._speech[language] | context))
 
     def fragment(self, template: str, *, language: str, **context: Any) -> bytes:
         """Return a template for a page in any ASCII-compatible charset: what is not ASCII becomes a reference."""
         return self.render(template, language=language, **context).strip().encode("ascii", "xmlcharrefreplace")
+
+
+@lru_cache(maxsize=16)
+def _environment(templates: Path | None) -> Environment:
+    """Return what finds and compiles templates, once for all sites that have the same ones."""
+    folders = [str(folder) for folder in (templates, TEMPLATES) if folder is not None]
+    return Environment(
+        loader=FileSystemLoader(folders),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
 
 
 def _speech(words: Wording) -> dict[str, Any]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import re
 import zlib
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping
+from functools import lru_cache
 from typing import Protocol
+from urllib.parse import quote
 
 import anyio
 from starlette.datastructures import MutableHeaders
-from starlette.types import Message, Send
+from starlette.types import Message, Scope, Send
 
 from consent.choice.consent import Consent
 from consent.gate import charset, csp, headers
@@ -21,19 +23,27 @@ from consent.visitors import Visitor
 logger = logging.getLogger("consent")
 
 HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
-SNIFFED_TYPES = frozenset({"", "unknown/unknown", "application/unknown", "*/*"})
-"""Media types that make a browser look at the body itself. Source: WHATWG MIME Sniffing §7."""
+SNIFFED_TYPES = frozenset({"unknown/unknown", "application/unknown", "*/*"})
+"""Media types that, like none at all, make a browser look at the body itself. Source: WHATWG MIME Sniffing §7."""
 WITHOUT_BODY = frozenset({204, 304})
 GATED_HEADERS = frozenset(
     {b"set-cookie", b"link", b"refresh", b"report-to", b"reporting-endpoints", b"nel", b"speculation-rules"}
 )
-CACHE_HEADERS = ("last-modified", "cdn-cache-control", "surrogate-control")
+CACHE_HEADERS = (
+    *("last-modified", "cdn-cache-control", "surrogate-control", "x-accel-expires", "edge-control"),
+    *("cloudflare-cdn-cache-control", "netlify-cdn-cache-control", "vercel-cdn-cache-control"),
+)
+"""What would bring a gated page back from before a change, or let a shared cache keep it."""
+BODY_HEADERS = ("accept-ranges", "content-digest", "content-encoding", "content-md5", "digest", "repr-digest")
+"""What describes the bytes of the app's own page, and not those of the gated one."""
 CSP_HEADERS = ("content-security-policy", "content-security-policy-report-only")
 HEAD_START = 1024
 """How many bytes a browser, too, looks at to find out the charset. Source: HTML §13.2.3.2."""
 FILE_CHUNK = 65_536
 
-_LANGUAGE = re.compile(rb"<html\b[^>]*?\slang\s*=\s*[\"']?([A-Za-z0-9-]{2,35})", re.IGNORECASE)
+_ROOT = re.compile(rb"<html\b[^>]*>", re.IGNORECASE)
+_LANGUAGE = re.compile(rb"\slang\s*=\s*[\"']?([A-Za-z0-9-]{2,35})", re.IGNORECASE)
+_TYPE_END = re.compile(r"[\s;(]")
 _NONCE = re.compile(r"'nonce-([A-Za-z0-9+/_=-]+)'")
 
 
@@ -47,31 +57,60 @@ class Decoder(Protocol):
 DECODERS: MutableMapping[str, Callable[[], Decoder]] = {
     "gzip": lambda: zlib.decompressobj(wbits=zlib.MAX_WBITS | 16),
     "x-gzip": lambda: zlib.decompressobj(wbits=zlib.MAX_WBITS | 16),
-    "deflate": lambda: zlib.decompressobj(),
+    "deflate": lambda: _Deflate(),
 }
+
+
+class _Deflate:
+    """Undo the coding `deflate` with zlib's wrapper or without it: servers send either, and browsers read both."""
+
+    def __init__(self) -> None:
+        self._head = b""
+        self._inner: Decoder | None = None
+
+    def decompress(self, data: bytes, /) -> bytes:
+        """Return what the next bytes hold."""
+        if self._inner is None:
+            self._head += data
+            if len(self._head) < 2:
+                return b""
+            data = self._head
+            wrapped = data[0] & 0x0F == zlib.DEFLATED and int.from_bytes(data[:2]) % 31 == 0
+            self._inner = zlib.decompressobj(wbits=zlib.MAX_WBITS if wrapped else -zlib.MAX_WBITS)
+        return self._inner.decompress(data)
+
+    def flush(self) -> bytes:
+        """Return what is left at the end."""
+        return self._inner.flush() if self._inner is not None else b""
 
 
 class Responder:
     """Stand between the app and the server for one request.
 
-    `path` is the page's own address, with its query; `host` the name the visitor asked for; `confirming` tells that the
-    request asked whether a page that was gated for this very state still holds.
+    `confirming` tells that the request asks whether a page that was gated for this very state still holds.
     """
 
     def __init__(
-        self, site: Site, visitor: Visitor, send: Send, *, path: str, host: str, confirming: bool = False
+        self,
+        site: Site,
+        visitor: Visitor,
+        send: Send,
+        *,
+        scope: Scope,
+        confirming: bool = False,
     ) -> None:
         self._site = site
         self._visitor = visitor
         self._consent = visitor.consent
         self._send = send
-        self._path = path
-        self._host = host
+        self._scope = scope
         self._confirming = confirming
         self._start: Message | None = None
         self._gate: charset.Stream | None = None
         self._decoder: Decoder | None = None
         self._waiting = bytearray()
+        self._untyped = False
+        self._coded = bytearray()
         self._nonce = ""
         self._refused = False
         self._negotiated = False
@@ -82,6 +121,8 @@ class Responder:
         if kind == "http.response.start":
             await self._begin(message)
         elif self._start is None and self._gate is None:
+            if kind == "http.response.early_hint":
+                message = {**message, "links": self._links(message["links"])}
             if not self._refused:
                 await self._send(message)
         elif kind == "http.response.body":
@@ -98,15 +139,15 @@ class Responder:
         for name, value in message["headers"]:
             name = name.lower()
             if name == b"content-type":
-                content_type = value.decode("latin-1")
+                content_type += f",{value.decode('latin-1')}"
             elif name in GATED_HEADERS:
                 gated = True
-        media_type = content_type.partition(";")[0].strip().lower()
+        media_type = _media_type(content_type)
         if gated:
             self._gate_headers(message)
-        if media_type not in HTML_TYPES and media_type not in SNIFFED_TYPES:
+        if media_type and media_type not in HTML_TYPES:
             await self._send(message)
-        elif message["status"] in WITHOUT_BODY or media_type == "":
+        elif message["status"] in WITHOUT_BODY or not media_type:
             await self._begin_untyped(message)
         else:
             await self._begin_html(message)
@@ -114,9 +155,11 @@ class Responder:
     async def _begin_untyped(self, message: Message) -> None:
         """Send a start without a body, or one whose body will tell what it is."""
         response = MutableHeaders(raw=message["headers"])
+        self._untyped = True
         if message["status"] in WITHOUT_BODY:
             if self._confirming and message["status"] == 304:
                 self._mend_caching(response)
+                self._narrow_policies(response, self._consent)
             await self._send(message)
         elif response.get("x-content-type-options", "").strip().lower() == "nosniff":
             await self._send(message)
@@ -125,8 +168,8 @@ class Responder:
 
     async def _begin_html(self, message: Message) -> None:
         response = MutableHeaders(raw=message["headers"])
-        coding = response.get("content-encoding", "identity").strip().lower()
-        if coding != "identity":
+        coding = ",".join(response.getlist("content-encoding")).strip().lower()
+        if coding not in ("", "identity"):
             maker = DECODERS.get(coding)
             if maker is None:
                 await self._refuse(f"the body's content coding {coding!r} cannot be undone")
@@ -152,6 +195,8 @@ class Responder:
 
     async def _body(self, body: bytes, *, more: bool) -> None:
         if self._decoder is not None:
+            if self._untyped and self._gate is None:
+                self._coded += body
             try:
                 body = self._decoder.decompress(body) + (b"" if more else self._decoder.flush())
             except zlib.error:
@@ -172,10 +217,12 @@ class Responder:
             await self._send({"type": "http.response.body", "body": out, "more_body": more})
 
     def _ready(self) -> bool:
-        """Tell whether enough of the body is there to know its charset."""
+        """Tell whether enough of the body is there to know its charset and its language."""
+        if len(self._waiting) >= HEAD_START:
+            return True
         start = self._start
         declared = start is not None and b"charset" in dict(start["headers"]).get(b"content-type", b"").lower()
-        return len(self._waiting) >= (3 if declared else HEAD_START)
+        return declared and _ROOT.search(self._waiting) is not None
 
     async def _open(self, body: bytes, *, whole: bool) -> None:
         """Send the held start, then the first piece of the body."""
@@ -183,11 +230,14 @@ class Responder:
         assert start is not None  # noqa: S101 - _body is only reached while a start is held
         response = MutableHeaders(raw=start["headers"])
         content_type = response.get("content-type")
-        if content_type is None and not _looks_like_html(body):
+        if self._untyped and not _looks_like_html(body):
+            if self._decoder is not None:
+                body, self._decoder = bytes(self._coded), None
             self._start = None
             await self._send(start)
             await self._send({"type": "http.response.body", "body": body, "more_body": not whole})
             return
+        self._coded.clear()
         consent = self._in_language_of(body, response)
         view = self._site.rules.view(consent.allowed)
         self._mend_headers(response, consent)
@@ -199,7 +249,7 @@ class Responder:
             self._gate = Gate(view, charset=encoding, insert=self._insert(consent))
         out = self._gate.feed(body) + (self._gate.end() if whole else b"")
         response["content-length"] = str(len(out))
-        if not whole:
+        if not whole or (self._scope["method"] == "HEAD" and not body):
             del response["content-length"]
         await self._send(start)
         await self._send({"type": "http.response.body", "body": out, "more_body": not whole})
@@ -207,14 +257,15 @@ class Responder:
     async def _file(self, path: str) -> None:
         async with await anyio.open_file(path, "rb") as file:
             while chunk := await file.read(FILE_CHUNK):
-                await self._body(chunk, more=True)
-        await self._body(b"", more=False)
+                await self({"type": "http.response.body", "body": chunk, "more_body": True})
+        await self({"type": "http.response.body", "body": b"", "more_body": False})
 
     # -- what is inserted
 
     def _in_language_of(self, body: bytes, response: MutableHeaders) -> Consent:
         """Return the visitor's consent with the notice in the page's own language, where the site has it."""
-        found = _LANGUAGE.search(body, 0, 4096)
+        root = _ROOT.search(body, 0, 4096)
+        found = _LANGUAGE.search(root[0]) if root else None
         tag = found[1].decode("ascii") if found else response.get("content-language", "")
         language = self._site.spoken(tag)
         if language is None:
@@ -223,7 +274,7 @@ class Responder:
         return self._visitor.in_language(self._site.edition(self._site.now()).notices[language])
 
     def _insert(self, consent: Consent) -> Insert:
-        fragments, path = self._site.fragments, self._path
+        fragments, path = self._site.fragments, _address(self._scope)
         after_body = fragments.link if consent.answered else fragments.banner
         return Insert(
             banner=self._with_nonce(after_body(consent, next_path=path)),
@@ -243,6 +294,10 @@ class Responder:
 
     # -- headers
 
+    def _links(self, links: Iterable[bytes]) -> list[bytes]:
+        view = self._site.rules.view(self._consent.allowed)
+        return [link for _, link in headers.hold_headers([(b"link", link) for link in links], view)]
+
     def _gate_headers(self, message: Message) -> None:
         """Keep back what headers would store or load for services that are not allowed."""
         site, consent = self._site, self._consent
@@ -261,9 +316,21 @@ class Responder:
     def _mend_headers(self, response: MutableHeaders, consent: Consent) -> None:
         """Say of a gated page whom it is for, narrow its policy, and expire what may not be stored any more."""
         site, visitor = self._site, self._visitor
-        del response["content-encoding"]
+        for name in BODY_HEADERS:
+            del response[name]
         self._mend_caching(response)
-        hosts = site.held_hosts(consent.allowed)
+        self._narrow_policies(response, consent)
+        for value in headers.expire_cookies(
+            visitor.cookies, site.catalogue, consent.allowed, host=_host(self._scope), consent_cookie=site.cookie_name
+        ):
+            response.append("set-cookie", value)
+        if visitor.once:
+            response["cache-control"] = "no-store"
+            response.append("set-cookie", site.cookie_header(site.once_cookie_name, "", expires_at=0))
+
+    def _narrow_policies(self, response: MutableHeaders, consent: Consent) -> None:
+        """Take the hosts of services not allowed out of a page's own policies, and note their nonce."""
+        hosts = self._site.held_hosts(consent.allowed)
         for name in CSP_HEADERS:
             values = response.getlist(name)
             if not values:
@@ -274,13 +341,6 @@ class Responder:
             for value in values:
                 narrowed, _ = csp.narrow(value, held_hosts=hosts)
                 response.append(name, narrowed)
-        for value in headers.expire_cookies(
-            visitor.cookies, site.catalogue, consent.allowed, host=self._host, consent_cookie=site.cookie_name
-        ):
-            response.append("set-cookie", value)
-        if visitor.once:
-            response["cache-control"] = "no-store"
-            response.append("set-cookie", site.cookie_header(site.once_cookie_name, "", expires_at=0))
 
     def _mend_caching(self, response: MutableHeaders) -> None:
         """Mark a page as this visitor's own."""
@@ -299,6 +359,36 @@ class Responder:
             *([country] if country else []),
         ]
         response["vary"] = headers.vary(response.get("vary"), names)
+
+
+def _address(scope: Scope) -> str:
+    """Return the page's own path and query, in ASCII."""
+    query = scope.get("query_string", b"").decode("latin-1")
+    path = quote(scope["path"], safe="/@:!$&'()*+,;=~")
+    return f"{path}?{query}" if query else path
+
+
+def _host(scope: Scope) -> str:
+    """Return the name the visitor asked for, without a port."""
+    value = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1")
+    return value if value.endswith("]") else value.rpartition(":")[0] or value
+
+
+@lru_cache(maxsize=256)
+def _media_type(lines: str) -> str:
+    """Return the media type a browser takes a response for, HTML where any of its `Content-Type` lines could mean it.
+
+    Empty where the browser looks at the body itself. Browsers cut a type at a space, a semicolon or a parenthesis, skip
+    what has no slash, and take the last one. Source: Fetch §3.3.4; Chromium's `HttpUtil::ParseContentType`.
+    """
+    found = ""
+    for part in lines.lower().split(","):
+        media_type = _TYPE_END.split(part.strip(), maxsplit=1)[0]
+        if media_type in HTML_TYPES:
+            return media_type
+        if "/" in media_type and media_type not in SNIFFED_TYPES:
+            found = media_type
+    return found
 
 
 def _looks_like_html(body: bytes) -> bool:

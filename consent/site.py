@@ -212,14 +212,16 @@ class Site:
 
     def _negotiate(self, accept_language: str) -> str:
         wanted = []
-        for part in accept_language[:1000].split(","):
-            tag, _, quality = part.strip().partition(";q=")
+        for part in accept_language[:1000].lower().replace(" ", "").split(","):
+            tag, _, quality = part.partition(";q=")
             try:
-                wanted.append((-float(quality or 1), tag.strip()))
+                wanted.append((-float(quality or 1), tag))
             except ValueError:
                 continue
         tags = [tag for quality, tag in sorted(wanted, key=lambda one: one[0]) if quality < 0]
-        return negotiate_locale(tags, self.pages.spoken, sep="-") or self.settings.default_language
+        found = negotiate_locale(tags, self.pages.spoken, sep="-")
+        # Babel answers in the spelling of the browser, not in ours.
+        return self.spoken(found or "") or self.settings.default_language
 
     def spoken(self, tag: str) -> str | None:
         """Return the site's own language that a page's language tag stands for, None where it has none."""

@@ -211,7 +211,7 @@ class Key:
                 dash, name, encoded = line.split(" ")
                 signature = unbase64(encoded)
                 if dash != "\N{EM DASH}":
-                    raise Failed("has a malformed signature line")
+                    raise ValueError("a malformed signature line")
                 if name == self.name and signature[:4] == self.id:
                     Ed25519PublicKey.from_public_bytes(self.public).verify(signature[4:], f"{said}\n".encode())
                     signed = True
@@ -322,7 +322,7 @@ def verify(path: Path, *, key: Key | None = None, earlier: bytes | None = None) 
         with report.part("the tree"):
             digests |= check_entries(bundle, report, name=key.name, head=head, known=known)
         for name in sorted(files):
-            if digests.get(name) != files[name]:
+            if digests.get(name, files[name]) != files[name]:
                 report.problems.append(f"{name} is not the file that the manifest lists")
         report.facts += [f"key: {key}", f"evidence: {level}"]
     return report
@@ -355,9 +355,9 @@ def check_entries(bundle: Bundle, report: Report, *, name: str, head: Head, know
     for height, node in proof["after"]:
         tree.add(bytes.fromhex(node), height)
     if head is not None and (tree.size, tree.root()) != head:
-        raise Failed(f"of {tree.size} entries does not have the root that was signed for {head[0]}")
+        report.problems.append(f"the tree of {tree.size} entries does not have the root signed for {head[0]}")
     if known is not None and tree.seen != known[1]:
-        raise Failed(f"does not go through the earlier checkpoint at {known[0]} entries where this range can show it")
+        report.problems.append(f"the tree does not go through the earlier checkpoint at {known[0]} entries")
     report.facts.append(f"entries: {first} to {last} (excluded) of the {tree.size} in the ledger of {name}")
     return {name: digest.hexdigest() for name, digest in zip(LARGE, digests, strict=True)}
 

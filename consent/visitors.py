@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from consent.choice import cookie
+from consent.choice.choice import Choice
 from consent.choice.consent import Consent
 from consent.choice.notice import Notice
-from consent.choice.regimes import Regime, regime_for
+from consent.choice.regimes import regime_for
 from consent.choice.signals import global_privacy_control
 from consent.choice.status import Status
 from consent.site import Site
 from consent.version import __version__
 
 CACHE_SIZE = 4096
-MAX_CONSENT_COOKIES = 1
+LINES = "\n"
+"""Stands between the lines of one header: no header's value can hold it."""
 
-RawHeaders = Iterable[tuple[bytes, bytes]]
+RawHeaders = Sequence[tuple[bytes, bytes]]
+Headers = dict[bytes, bytes]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,14 +60,14 @@ class Visitor:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """Remember what one exact cookie means under one edition."""
+    """Remember what the exact headers of a request mean under one edition, and what after they expire."""
 
     visitor: Visitor
     expired: Visitor
 
 
 class Visitors:
-    """Recognise visitors by their cookie's exact bytes; validity and withdrawal are checked on every use."""
+    """Recognise visitors by the exact bytes of their headers; validity and withdrawal are checked on every use."""
 
     def __init__(self, site: Site) -> None:
         self._site = site
@@ -72,98 +75,115 @@ class Visitors:
         self._once_name = site.once_cookie_name.encode()
         self._language_name = site.language_cookie_name.encode()
         self._country_header = site.settings.country_header.lower().encode()
-        self._known: dict[tuple[bytes, str, Regime, bool], _Known] = {}
+        self._known: dict[tuple[bytes | None, ...], _Known] = {}
         self._edition = site.edition(site.now())
 
-    async def visitor(self, headers: RawHeaders, *, path: str) -> Visitor:
+    async def visitor(self, headers: Headers, *, path: str) -> Visitor:
         """Return who asks for `path`. Never raises for anything a visitor can send."""
-        site, now = self._site, self._site.now()
-        edition = site.edition(now)
+        now = self._site.now()
+        edition = self._site.edition(now)
         if edition is not self._edition:
             self._edition, self._known = edition, {}
-        lines, gpc_lines, country, accepted = [], [], "", ""
-        for name, value in headers:
-            if name == b"cookie":
-                lines.append(value)
-            elif name == b"sec-gpc":
-                gpc_lines.append(value.decode("latin-1"))
-            elif name == b"accept-language":
-                accepted = value.decode("latin-1")
-            elif name == self._country_header:
-                country = value.decode("latin-1")
-        value, once_value, language_value, names = self._cookies(lines)
-        language = site.spoken(language_value) if language_value else None
-        language = language or site.negotiate(accepted)
-        regime = regime_for(country, regimes=site.settings.regimes) if self._country_header else Regime.OPT_IN
-        gpc = bool(gpc_lines) and global_privacy_control(gpc_lines)
-        key = (value, language, regime, gpc)
+        get = headers.get
+        cookies = get(b"cookie")
+        key = (cookies, get(b"accept-language"), get(b"sec-gpc"), get(self._country_header))
         known = self._known.get(key)
         if known is None:
-            known, lasting = await self._recognise(value, language, regime, gpc)
-            if lasting:
-                if len(self._known) >= CACHE_SIZE:
-                    self._known.clear()
-                self._known[key] = known
+            known = await self._recognise(*key)
         visitor = known.visitor
-        if visitor.decided_at is not None and visitor.expires_at is not None:
+        if visitor.expires_at is not None:
             if now >= visitor.expires_at:
                 visitor = known.expired
             elif self._withdrawn(visitor):
                 withdrawn = replace(known.expired.consent, status=Status.WITHDRAWN)
                 visitor = replace(known.expired, consent=withdrawn, _translations={})
-        if names:
-            visitor = replace(visitor, cookies=names)
-        if once_value:
-            service = cookie.unseal_once(once_value, path=path, now=int(now), by=site.once_signer)
-            allowed = frozenset(() if service is None or site.catalogue.service(service) is None else (service,))
-            once = replace(visitor.consent, once=allowed)
-            visitor = replace(visitor, consent=once, once=True, _translations={})
+        if cookies is not None and self._once_name in cookies:
+            visitor = self._once(visitor, cookies, path=path, now=int(now))
         return visitor
+
+    def _once(self, visitor: Visitor, cookies: bytes, *, path: str, now: int) -> Visitor:
+        """Return a visitor to whom one service is open on this one page, if the cookie says so."""
+        site = self._site
+        value = next((value for name, value in _pairs(cookies) if name == self._once_name), None)
+        if value is None:
+            return visitor
+        service = cookie.unseal_once(value, path=path, now=now, by=site.once_signer)
+        allowed = frozenset(() if service is None or site.catalogue.service(service) is None else (service,))
+        once = replace(visitor.consent, once=allowed)
+        return replace(visitor, consent=once, once=True, _translations={})
 
     def _withdrawn(self, visitor: Visitor) -> bool:
         ledger, made_at = self._site.ledger, visitor.decided_at
         return visitor.consent_id is not None and made_at is not None and ledger.withdrawn(visitor.consent_id, made_at)
 
-    def _cookies(self, lines: list[bytes]) -> tuple[bytes, bytes, str, tuple[str, ...]]:
-        """Return the values of our three cookies (choice, one load, language), and the names of all others."""
-        if not lines:
-            return b"", b"", "", ()
-        values, once, language, names = [], b"", "", []
-        for line in lines:
-            for pair in line.split(b";"):
-                name, _, value = pair.strip(b" \t").partition(b"=")
-                if name == self._name:
-                    values.append(value)
-                elif name == self._once_name:
-                    once = value
-                elif name == self._language_name:
-                    language = value.decode("latin-1")
-                else:
-                    names.append(name.decode("latin-1"))
-        value = values[0] if len(values) == MAX_CONSENT_COOKIES else b""
-        return value, once, language, tuple(names)
-
-    async def _recognise(self, value: bytes, language: str, regime: Regime, gpc: bool) -> tuple[_Known, bool]:
+    async def _recognise(
+        self, cookies: bytes | None, accept_language: bytes | None, gpc: bytes | None, country: bytes | None
+    ) -> _Known:
+        """Return what headers mean, and remember it; a choice whose notice cannot be found now is looked up again."""
         site = self._site
-        blank = Consent(site.catalogue, self._edition.notices[language], regime=regime, gpc=gpc)
-        nobody = Visitor(blank)
-        sealed = cookie.unseal(value, by=site.choice_signer) if value else None
-        if sealed is None:
-            return _Known(nobody, nobody), True
-        asked_under = await site.archived_notice(sealed.notice)
-        if asked_under is None:
-            return _Known(nobody, nobody), False
-        choice = cookie.read(sealed, notice=asked_under)
-        if choice is None:
-            return _Known(nobody, nobody), True
+        pairs = _pairs(cookies or b"")
+        values = [value for name, value in pairs if name == self._name]
+        chosen = next((value.decode("latin-1") for name, value in pairs if name == self._language_name), "")
+        language = (site.spoken(chosen) if chosen else None) or site.negotiate(
+            (accept_language or b"").decode("latin-1")
+        )
+        own = (self._name, self._once_name, self._language_name)
+        names = tuple(name.decode("latin-1") for name, _ in pairs if name not in own)
+        blank = Consent(
+            site.catalogue,
+            self._edition.notices[language],
+            regime=regime_for((country or b"").decode("latin-1"), regimes=site.settings.regimes),
+            gpc=gpc is not None and global_privacy_control(gpc.decode("latin-1").split(LINES)),
+        )
+        nobody = Visitor(blank, cookies=names)
+        known, lasting = _Known(nobody, nobody), True
+        sealed = cookie.unseal(values[0], by=site.choice_signer) if len(values) == 1 else None
+        if sealed is not None:
+            asked_under = await site.archived_notice(sealed.notice)
+            choice = cookie.read(sealed, notice=asked_under) if asked_under is not None else None
+            lasting = asked_under is not None
+            if choice is not None and asked_under is not None:
+                known = self._known_choice(choice, asked_under, blank, names)
+        if lasting:
+            if len(self._known) >= CACHE_SIZE:
+                self._known.clear()
+            self._known[cookies, accept_language, gpc, country] = known
+        return known
+
+    def _known_choice(self, choice: Choice, asked_under: Notice, blank: Consent, names: tuple[str, ...]) -> _Known:
         status = Status.GIVEN if choice.grants else Status.REFUSED
         consent = replace(blank, choice=replace(choice, consent_id=None), asked_under=asked_under, status=status)
         if choice.grants and not consent.granted:
             consent = replace(consent, status=Status.INVALIDATED)
-        known = Visitor(
+        visitor = Visitor(
             consent,
             consent_id=choice.consent_id,
             decided_at=choice.decided_at,
-            expires_at=site.expiry(choice),
+            expires_at=self._site.expiry(choice),
+            cookies=names,
         )
-        return _Known(known, Visitor(replace(blank, status=Status.EXPIRED))), True
+        return _Known(visitor, Visitor(replace(blank, status=Status.EXPIRED), cookies=names))
+
+
+def gathered(headers: RawHeaders) -> Headers:
+    """Return a request's headers by name; several lines of one name become one, as HTTP allows to join them.
+
+    Source: RFC 9110 §5.3; for `Cookie` RFC 9113 §8.2.3; `Sec-GPC` is told by its lines, which stay apart.
+    """
+    found = dict(headers)
+    if len(found) == len(headers):
+        return found
+    joined: Headers = {}
+    for name, value in headers:
+        glue = {b"cookie": b"; ", b"sec-gpc": LINES.encode()}.get(name, b", ")
+        joined[name] = joined[name] + glue + value if name in joined else value
+    return joined
+
+
+def _pairs(cookies: bytes) -> list[tuple[bytes, bytes]]:
+    """Return the names and values of a `Cookie` header, in order."""
+    pairs = []
+    for pair in cookies.split(b";"):
+        name, _, value = pair.strip(b" \t").partition(b"=")
+        pairs.append((name, value))
+    return pairs if cookies else []

@@ -137,9 +137,9 @@ def _refuse_overwriting(folder: Path) -> None:
         in_the_way.append(str(policies))
     if in_the_way:
         raise ConfigurationError(
-            "is there already, so nothing was written",
-            place=" and ".join(in_the_way),
-            remedy="Move it away, or name another folder",
+            "in the way, so nothing was written",
+            place=", ".join(in_the_way),
+            remedy="Move away what is there, or name another folder",
         )
 
 
@@ -166,7 +166,7 @@ def _take_back(made: Sequence[Path]) -> None:
 
 def _next_steps(folder: Path) -> list[str]:
     ignore = folder / IGNORE_FILE
-    ignored = ignore.read_text(encoding="utf-8", errors="replace").split()
+    ignored = ignore.read_text(encoding="utf-8", errors="replace").split() if ignore.is_file() else []
     missing = [line for line in IGNORED if line not in ignored]
     return [
         "Next:",
@@ -201,8 +201,13 @@ def _origin(text: str) -> str:
     origin = text.removesuffix("/").lower()
     try:
         parts = urlsplit(_text(origin))
-        plain = parts.scheme in ("http", "https") and parts.hostname and f"{parts.scheme}://{parts.netloc}" == origin
-        plain = plain and "@" not in parts.netloc and (parts.port or parts.port is None)
+        plain = (
+            parts.scheme in ("http", "https")
+            and bool(parts.hostname)
+            and parts.username is None
+            and parts.port != 0
+            and f"{parts.scheme}://{parts.netloc}" == origin
+        )
     except ValueError:
         plain = False
     if not plain:

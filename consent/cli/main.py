@@ -55,12 +55,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = sys.argv[1:] if argv is None else argv
     try:
-        args = parser(words).parse_args(words)
-        status: int = args.run(args)
+        status = _carried_out(words)
         # Flushed here, where a closed pipe can still be met in silence.
         sys.stdout.flush()
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 0
     except ConsentError as error:
         print(f"consent: {_line(str(error))}", file=sys.stderr)
         return FAILED
@@ -70,6 +67,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return PIPE_CLOSED
     except KeyboardInterrupt:
         return INTERRUPTED
+    return status
+
+
+def _carried_out(words: Sequence[str]) -> int:
+    try:
+        args = parser(words).parse_args(words)
+        status: int = args.run(args)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 0
     return status
 
 

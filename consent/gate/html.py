@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
+from consent.gate import skip
 from consent.gate.address import Address
 from consent.gate.context import Context
 from consent.gate.rules import View
@@ -16,8 +17,6 @@ from consent.gate.tokens import (
     HEAD,
     NAME,
     RAW,
-    SKIP,
-    SKIP_HEAD,
     TAG,
     end_of,
 )
@@ -108,10 +107,13 @@ class Gate(Scanner):
         self._bases = bases
         self._judge = Judge(self._view, self._charset, bases, self._nested)
         self._memory = self._view.memory(self._charset, self._depth, bases)
+        # Where a base sends relative addresses elsewhere, none of them is the site's own for certain.
+        body, head = skip.patterns() if bases else self._view.rules.skip
+        self._skip, self._skip_head = body.match, head.match
 
     def _data(self, buf: Bytes, pos: int, eof: bool) -> int:
         n = len(buf)
-        skip = SKIP.match
+        run = self._skip
         tag = TAG.match
         known = self._memory.get
         while self._mode is None:
@@ -121,7 +123,7 @@ class Gate(Scanner):
                     return self._hold(n, n)
             elif self._phase is _Phase.BODY:
                 # No further than the cap, so that a tag past it is seen whether it comes whole or in pieces.
-                pos = end_at(skip(buf, pos, pos + CAP))
+                pos = end_at(run(buf, pos, pos + CAP))
             else:
                 pos = self._leading(buf, pos, eof)
                 if pos < 0:
@@ -148,7 +150,7 @@ class Gate(Scanner):
                         pos = end
                         continue
                     pos = self._start(buf, pos, match.end(2), end, judged)
-                    known = self._memory.get
+                    known, run = self._memory.get, self._skip
             else:
                 pos = self._other(buf, pos, n, eof)
                 if pos < 0:
@@ -158,7 +160,7 @@ class Gate(Scanner):
     def _leading(self, buf: Bytes, pos: int, eof: bool) -> int:
         """Go on to the first tag that tells whether this is a document, or where its body begins."""
         if self._phase is _Phase.HEAD:
-            return end_at(SKIP_HEAD.match(buf, pos, pos + CAP))
+            return end_at(self._skip_head(buf, pos, pos + CAP))
         if self._fresh:
             if not eof and len(buf) < 3 and b"\xef\xbb\xbf".startswith(buf):
                 return self._hold(0, 0)
@@ -344,6 +346,8 @@ class Gate(Scanner):
     def _joined(self, held: _Held, text: Judged) -> Judged:
         """Return what is known about a start tag together with what its text led to."""
         judged = held.judged
+        if not (text.held or text.found or text.granted):
+            return judged
         rewritten = judged.rewritten
         if text.held and rewritten is None:
             rewritten = self._judge.park(held.tag, end_at(NAME.match(held.tag)), text.held[0])

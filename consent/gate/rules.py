@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from consent.choice.catalogue import Catalogue, Service
+from consent.gate import skip
 from consent.gate.address import Address, normal_host, normal_path, read
 
 _VIEWS = 64
@@ -109,6 +111,7 @@ class Rules:
             for pattern in service.patterns
         )
         self._views: OrderedDict[frozenset[str], View] = OrderedDict()
+        self.skip = self._skip()
 
     def _claim(self, host: str, key: str | None, rank: int) -> None:
         name, slash, path = host.partition("/")
@@ -116,6 +119,19 @@ class Rules:
         path = normal_path(slash + path).rstrip("/") if slash else ""
         claim = _Claim(key, int(port) if port else None, path, rank)
         self._claims.setdefault(normal_host(name), []).append(claim)
+
+    def _skip(self) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
+        """Return the patterns of what needs no look on this site."""
+        if self._own_paths:
+            return skip.patterns()
+        own, others = set(), set()
+        for host, claims in self._claims.items():
+            if any(claim.rank == _SITE and claim.port is None for claim in claims):
+                own.add(host.encode("ascii", "replace"))
+            if any(claim.rank == _DECLARED for claim in claims):
+                others.add(host.encode("ascii", "replace"))
+        others = {other for other in others if any(other == host or other.endswith(b"." + host) for host in own)}
+        return skip.patterns(frozenset(own), frozenset(others))
 
     def owner(self, address: str, *, base: str | None = None) -> Owner | None:
         """Return whose `address` is, or None where it is the site's own or asks nobody.

@@ -6,18 +6,16 @@ Source: https://html.spec.whatwg.org/multipage/parsing.html#tokenization
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from functools import lru_cache
 
-_NAME = rb"[A-Za-z][^\t\n\f\r />]*+"
-_SPACE = rb"[\t\n\f\r ]"
-_VALUE = (
+NAME_PART = rb"[A-Za-z][^\t\n\f\r />]*+"
+VALUE_PART = (
     rb"(?:[\t\n\f\r ]*+=[\t\n\f\r ]*+"
     rb"""(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z)|[^\t\n\f\r "'>][^\t\n\f\r >]*+|(?=>)|\Z))?+"""
 )
-_ATTRIBUTES = rb"(?:[\t\n\f\r /]++|[^\t\n\f\r />][^\t\n\f\r />=]*+" + _VALUE + rb")*+"
+ATTRIBUTES_PART = rb"(?:[\t\n\f\r /]++|[^\t\n\f\r />][^\t\n\f\r />=]*+" + VALUE_PART + rb")*+"
 
-TAG = re.compile(rb"<(/?+)(" + _NAME + rb")(" + _ATTRIBUTES + rb")>")
+TAG = re.compile(rb"<(/?+)(" + NAME_PART + rb")(" + ATTRIBUTES_PART + rb")>")
 """One whole tag: a slash, the name, the attributes."""
 
 ATTRIBUTE = re.compile(
@@ -39,7 +37,7 @@ UNFINISHED = re.compile(
 )
 """The attribute after those: white space after its name, the equals sign, the opening quote or an unquoted value."""
 
-NAME = re.compile(rb"</?+" + _NAME)
+NAME = re.compile(rb"</?+" + NAME_PART)
 COMMENT_END = re.compile(rb"--!?>")
 SCRIPT_STEP = re.compile(rb"<!--|-->|</?[sS][cC][rR][iI][pP][tT](?=[\t\n\f\r />])")
 """What moves a script's text between its plain, escaped and double-escaped states."""
@@ -53,59 +51,13 @@ HEAD = frozenset(b"html head title base link meta script style noscript template
 STRUCTURE = RAW | {b"script", b"noscript", b"plaintext", b"svg", b"math", b"select", b"frameset", b"template"}
 """Elements after whose start tag bytes mean something else."""
 
-NAMED = frozenset((b"link", b"base", b"object", b"applet", b"image", b"param", b"col", b"table", b"body"))
-"""Elements that are looked at whatever attributes they have."""
 
-TELLING = frozenset(
-    b"src srcset imagesrcset style ping poster background http-equiv attributionsrc lowsrc dynsrc data-consent".split()
-)
-"""Attributes for whose sake any element is looked at."""
-
-
-def _any_case(text: bytes) -> bytes:
+def any_case(text: bytes) -> bytes:
+    """Return a pattern for `text` in upper and lower case."""
     return b"".join(b"[%c%c]" % (c - 32, c) if 97 <= c <= 122 else re.escape(b"%c" % c) for c in text)
-
-
-def _one_of(words: Iterable[bytes]) -> bytes:
-    """Return a pattern for `words` that fails on the first letter that none of them has."""
-    tails: dict[bytes, set[bytes]] = {}
-    ends = False
-    for word in words:
-        if word:
-            tails.setdefault(word[:1], set()).add(word[1:])
-        else:
-            ends = True
-    if not tails:
-        return b""
-    branches = [_any_case(first) + _one_of(rest) for first, rest in sorted(tails.items())]
-    group = b"(?:" + b"|".join(branches) + b")" if len(branches) > 1 or ends else branches[0]
-    return group + (b"?+" if ends else b"")
-
-
-_PLAIN_ATTRIBUTES = (
-    rb"(?:[\t\n\f\r /]++|(?!"
-    + _one_of(TELLING)
-    + rb"(?=[\t\n\f\r =/>]))[^\t\n\f\r />][^\t\n\f\r />=]*+"
-    + _VALUE
-    + rb")*+"
-)
-_END_TAGS = rb"</" + _NAME + _ATTRIBUTES + rb">"
-_NO_TAG = rb"<(?=[^A-Za-z/!?])"
-
-SKIP = re.compile(
-    rb"(?:[^<]++|<(?!" + _one_of(STRUCTURE | NAMED) + rb"(?=[\t\n\f\r />]))" + _NAME + _PLAIN_ATTRIBUTES + rb">"
-    rb"|" + _END_TAGS + rb"|" + _NO_TAG + rb")*+"
-)
-"""A run of text and of tags that can neither load anything nor change what the next bytes mean."""
-
-SKIP_HEAD = re.compile(
-    rb"(?:[^<]++|<" + _one_of((b"html", b"head")) + rb"(?=[\t\n\f\r />])" + _PLAIN_ATTRIBUTES + rb">"
-    rb"|" + _END_TAGS + rb"|" + _NO_TAG + rb")*+"
-)
-"""The same before the body has begun: stops at the first start tag that is not of the document's frame."""
 
 
 @lru_cache(maxsize=64)
 def end_of(name: bytes) -> re.Pattern[bytes]:
     """Return the pattern of the beginning of an end tag of this name."""
-    return re.compile(rb"</" + _any_case(name) + rb"(?=[\t\n\f\r />])")
+    return re.compile(rb"</" + any_case(name) + rb"(?=[\t\n\f\r />])")

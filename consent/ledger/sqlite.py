@@ -110,8 +110,13 @@ class SqliteStore:
         """Delete the rows about a consent id and append `draft`, which names how many there were; see Store."""
         with self._database.writing() as connection:
             count = connection.execute("DELETE FROM subject WHERE consent_id=?", (consent_id,)).rowcount
-            counted = replace(draft, content={**draft.content, "count": count})
+            # The entry about it is nobody's: with a subject it would itself be what is to be forgotten.
+            content = {**draft.content, "count": count}
+            counted = replace(draft, content=content, subject=None, revokes=False, ends=False)
             (appended,) = self._append(connection, [counted], now=now)
+            if draft.revoked_before is not None:
+                revocation = (self._keyed(consent_id), draft.revoked_before)
+                connection.execute("INSERT INTO revocation (key, before) VALUES (?, ?)", revocation)
         with self._database.using() as connection:
             # The deleted rows still lie in the write-ahead log; readers may keep it a little longer.
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

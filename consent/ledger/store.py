@@ -87,7 +87,10 @@ class Store(Nodes, Protocol):
         """
 
     def erase(self, consent_id: bytes, *, draft: Draft, now: int) -> Appended:
-        """Forget which entries are about a consent id, and append `draft` with their `count`, as one step."""
+        """Forget which entries are about a consent id, and append `draft` with their `count`, as one step.
+
+        Whatever `draft` revokes is revoked for that id; the entry itself has no subject.
+        """
 
     def head(self) -> Head:
         """Return size and root of the tree."""

@@ -36,6 +36,9 @@ def build(site: Site) -> ASGIApp:
                 return answers.bytes(one.data, media_type=one.media_type, cache=FOR_EVER, etag=one.digest)
         return answers.error(request, 404)
 
+    async def show_or_choose(request: Request) -> Response:
+        return await (choices.choose if request.method == "POST" else choices.show)(request)
+
     async def language(request: Request) -> Response:
         """Keep the language a visitor asked for, until the browser closes."""
         if provenance(request, origins=site.settings.origins) is Provenance.FOREIGN:
@@ -52,6 +55,9 @@ def build(site: Site) -> ASGIApp:
         response = RedirectResponse(target, 303, {"Cache-Control": "no-store"})
         response.headers.append("set-cookie", site.cookie_header(site.language_cookie_name, chosen))
         return response
+
+    async def to_the_index(request: Request) -> Response:
+        return RedirectResponse(f"{site.settings.prefix}/", 308)
 
     async def http_error(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
@@ -74,8 +80,7 @@ def build(site: Site) -> ASGIApp:
         Route(slug + "/{version}", _version_or_comparison(policies)),
         Route(slug + "/{version}/{language}.md", policies.source),
         Route(slug + "/{version}/{language}", policies.permanent),
-        Route("/choices", choices.show, methods=["GET"]),
-        Route("/choices", choices.choose, methods=["POST"]),
+        Route("/choices", show_or_choose, methods=["GET", "POST"]),
         Route("/state", choices.state),
         Route("/receipt", receipts.show),
         Route("/receipt.json", receipts.download),
@@ -87,10 +92,13 @@ def build(site: Site) -> ASGIApp:
         Route("/audit/entries.jsonl", audit.jsonl),
         Route("/audit/entries.csv", audit.csv),
     ]
-    return Starlette(
-        routes=[Mount(site.settings.prefix, routes=routes)],
+    app = Starlette(
+        routes=[Route(site.settings.prefix, to_the_index), Mount(site.settings.prefix, routes=routes)],
         exception_handlers={HTTPException: http_error, Exception: failed},
     )
+    # Starlette's own redirects are absolute, to whatever host and scheme the request names.
+    app.router.redirect_slashes = False
+    return app
 
 
 def _version_or_comparison(policies: Policies):  # type: ignore[no-untyped-def]

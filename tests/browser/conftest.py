@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, sync_playwright
 from starlette.types import ASGIApp
 
 from tests.browser.chromium import FLAGS, find_chromium
@@ -46,6 +46,7 @@ class Window:
     page: Page
     site: str
     foreign: list[str] = field(default_factory=list)
+    pending: set[Request] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -69,8 +70,21 @@ class Window:
         self.settle()
 
     def settle(self) -> None:
-        """Wait until nothing has been asked for half a second."""
-        self.page.wait_for_load_state("networkidle")
+        """Wait until the page is loaded and nothing has been on its way for a third of a second."""
+        self.page.wait_for_load_state("load")
+        quiet = 0
+        for _ in range(200):
+            self.page.wait_for_timeout(50)
+            quiet = 0 if self.pending else quiet + 1
+            if quiet > 6:
+                return
+        raise AssertionError(f"still on the way: {[request.url for request in self.pending]}")
+
+    def choose(self, button: Locator) -> None:
+        """Press a button that answers, and wait until the answer has had its effect."""
+        with self.page.expect_response(lambda response: response.request.method == "POST"):
+            button.click()
+        self.settle()
 
     def forget(self) -> None:
         """Count requests from here on."""
@@ -119,6 +133,9 @@ def window(chromium: Browser) -> Iterator[Callable[..., Window]]:
         host = re.escape(site.split("/")[2])
         own = re.compile(rf"(https?://{host}/|data:|blob:|about:)")
         page.on("request", lambda request: made.foreign.append(request.url) if not own.match(request.url) else None)
+        page.on("request", lambda request: made.pending.add(request))
+        page.on("requestfinished", lambda request: made.pending.discard(request))
+        page.on("requestfailed", lambda request: made.pending.discard(request))
         page.on("pageerror", lambda error: made.problems.append(str(error)))
         page.on("console", lambda line: made.problems.append(line.text) if line.type == "error" else None)
         return made

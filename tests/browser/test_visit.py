@@ -31,15 +31,13 @@ def storage_keys(window: Window) -> list[str]:
 
 def answer(window: Window, value: str) -> None:
     """Press a button of the banner."""
-    window.page.locator(f'#cst button[value="{value}"]').click()
-    window.settle()
+    window.choose(window.page.locator(f'#cst button[value="{value}"]'))
 
 
 def take_back(window: Window) -> None:
     """Withdraw everything on the choices page."""
     window.page.locator(".cst-link a").click()
-    window.page.locator('button[value="withdraw"]').click()
-    window.settle()
+    window.choose(window.page.locator('button[value="withdraw"]'))
 
 
 @every_size
@@ -119,8 +117,7 @@ def test_exactly_what_was_chosen_loads(demo: Demo, window: Open, script: bool) -
     visitor.page.locator('input[name="purpose"][value="analytics"]').check(force=True)
     visitor.page.locator("#purpose-media summary").click()
     visitor.page.locator('input[name="service"][value="video-player"]').check(force=True)
-    visitor.page.locator('button[value="save"]').click()
-    visitor.settle()
+    visitor.choose(visitor.page.locator('button[value="save"]'))
     visitor.forget()
     visitor.open(ARTICLE)
     assert visitor.foreign_hosts == ({"stats.localhost", "video.localhost"} if script else {"video.localhost"})
@@ -171,8 +168,7 @@ def test_one_embed_loads_once(demo: Demo, window: Open, script: bool) -> None:
     visitor = window(demo.site, script=script)
     visitor.open(ARTICLE)
     answer(visitor, "reject_all")
-    visitor.page.locator('[data-cst-for="video-player"] button').click()
-    visitor.settle()
+    visitor.choose(visitor.page.locator('[data-cst-for="video-player"] button'))
     assert visitor.foreign_hosts == {"video.localhost"}
     assert {cookie["name"] for cookie in visitor.context.cookies(demo.site)} == {CHOICE}
     visitor.forget()
@@ -196,7 +192,8 @@ def test_with_the_keyboard_alone(demo: Demo, window: Open, size: str) -> None:
     assert [value for value in reached if value] == ["accept_all", "reject_all"]
     outline = visitor.page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
     assert outline != "none", "the focus must be seen"
-    visitor.page.keyboard.press("Enter")
+    with visitor.page.expect_response(lambda response: response.request.method == "POST"):
+        visitor.page.keyboard.press("Enter")
     visitor.settle()
     assert visitor.page.locator("#cst").count() == 0
     assert visitor.cookie_names == {CHOICE}

@@ -49,7 +49,8 @@ def make_store(tmp_path: Path) -> Iterator[Callable[..., SqliteStore]]:
     stores = []
 
     def make(path: Path | str | None = None, **options: Any) -> SqliteStore:
-        store = SqliteStore(tmp_path / "consent.db" if path is None else path, **{"origin": ORIGIN} | options)
+        options.setdefault("origin", ORIGIN)
+        store = SqliteStore(tmp_path / "consent.db" if path is None else path, **options)
         stores.append(store)
         return store
 
@@ -64,8 +65,10 @@ def make_ledger(make_store: Callable[..., SqliteStore], tmp_path: Path) -> Itera
     ledgers = []
 
     def make(store: SqliteStore | None = None, **options: Any) -> Ledger:
-        signer = Signer(NAME, seed=b"s" * 32)
-        ledger = Ledger(store or make_store(), **{"signer": signer, "queue_dir": tmp_path / "queue"} | options)
+        options.setdefault("signer", Signer(NAME, seed=b"s" * 32))
+        options.setdefault("queue_dir", tmp_path / "queue")
+        options.setdefault("clock", lambda: 2_000.0)
+        ledger = Ledger(store or make_store(), **options)
         ledgers.append(ledger)
         return ledger
 

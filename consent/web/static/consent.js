@@ -22,6 +22,7 @@
       const own = name.slice(13).replace('xlink:', '');
       node.removeAttribute(name);
       node.setAttribute(own, trusted(node, own, value));
+      if (['src', 'href', 'data'].includes(own)) revived.add(new URL(value, document.baseURI).href);
     }
   };
 
@@ -46,6 +47,14 @@
       run(node);
     }
   };
+
+  // A Content-Security-Policy narrowed before the choice goes on denying on this page: `again` gets it served anew.
+  let again = () => {};
+  const revived = new Set();
+  document.addEventListener('securitypolicyviolation', (event) => {
+    const { blockedURI, disposition } = event;
+    if (disposition === 'enforce' && blockedURI && [...revived].some((address) => address.startsWith(blockedURI))) again();
+  });
 
   // Nodes are claimed before anything runs, so that none is brought back twice.
   const revive = (keys) => {
@@ -82,13 +91,16 @@
 
   const settle = (answer) => {
     clear(answer.storage || []);
-    if (answer.reload || state.allowed.some((key) => !answer.allowed.includes(key))) return location.reload();
+    const lost = state.allowed.some((key) => !answer.allowed.includes(key));
+    const gained = answer.allowed.some((key) => !state.allowed.includes(key));
+    if (answer.reload || lost || (gained && 'narrowed' in config)) return location.reload();
     state.status = answer.status;
     state.allowed = answer.allowed;
     document.getElementById('cst')?.remove();
     document.querySelector('.cst-link')?.removeAttribute('hidden');
     const said = document.querySelector('.cst-said');
     if (said) said.textContent = said.dataset.saved;
+    again = () => location.reload();
     revive(state.allowed);
     announce();
   };
@@ -102,10 +114,15 @@
     return body;
   };
 
-  let native = false;
   let busy = false;
   const submit = async (form, button) => {
     const body = read(form, button);
+    const once = body.choice === 'once';
+    const plainly = () => {
+      form.append(Object.assign(document.createElement('input'), { type: 'hidden', name: button.name, value: button.value }));
+      form.submit();
+    };
+    if (once && 'narrowed' in config) return plainly();
     const line = document.querySelector('#cst .cst-status');
     try {
       const response = await fetch(`${prefix}/choices`, {
@@ -115,8 +132,9 @@
         body: JSON.stringify(body),
       });
       const answer = await response.json();
-      if (response.ok && body.choice === 'once') {
-        if (answer.reload) return location.reload();
+      if (response.ok && once) {
+        if (answer.reload) return plainly();
+        again = plainly;
         revive([...state.allowed, ...body.service])?.focus?.();
         return announce(body.service[0]);
       }
@@ -126,13 +144,12 @@
         return;
       }
     } catch { /* no connection, or no JSON: the browser's own submit shows what is wrong */ }
-    native = true;
-    form.requestSubmit(button);
+    plainly();
   };
 
   document.addEventListener('submit', (event) => {
     const { target: form, submitter: button } = event;
-    if (native || !button || !form.matches('[data-cst-form]')) return;
+    if (!button || !form.matches('[data-cst-form]')) return;
     event.preventDefault();
     if (busy) return;
     busy = true;

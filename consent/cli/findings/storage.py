@@ -1,0 +1,132 @@
+"""Look at where things are kept: the ledger and its key, the queue, and who else may read them."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+
+from consent.cli.findings.finding import Finding, error, raised, warning
+from consent.errors import ConfigurationError, LedgerError
+from consent.ledger.checkpoint import Signer, key_beside, note_name
+from consent.ledger.store import Store
+from consent.settings import ConsentSettings
+from consent.site import NO_ORIGIN, store_from
+
+KEY_SUFFIX = ".key"
+ENVIRONMENT_FILE = ".env"
+
+
+def find(settings: ConsentSettings) -> Iterator[Finding]:
+    """Yield what is wrong with the queue, the key, and who may read secret files; nothing is made or changed."""
+    queue = settings.path(settings.queue_dir)
+    if not _writable_folder(queue):
+        yield error(
+            "C406",
+            "queue_dir",
+            f"{str(settings.queue_dir)!r} cannot be written, so a refusal cannot wait for a ledger that is down",
+            "Name a folder that the site may make or write",
+        )
+    database = _file(settings)
+    key = None if database is None else database.with_name(database.name + KEY_SUFFIX)
+    yield from _key(settings, key)
+    for path in (settings.folder / ENVIRONMENT_FILE, database, key):
+        if path is not None:
+            yield from _readable_by_others(path)
+
+
+def publications(settings: ConsentSettings) -> tuple[Mapping[str, bytes], list[Finding]]:
+    """Return what the ledger says was published, and what keeps it from being used.
+
+    A ledger that does not exist yet is not made.
+    """
+    try:
+        store = store_from(settings.ledger, settings=settings, origin=_origin(settings))
+    except ConfigurationError as refused:
+        return {}, [raised("C400", refused, place="ledger", remedy="Write it as 'sqlite:///consent.db'")]
+    path = _file(settings)
+    if path is not None and not _writable_folder(path.parent, made=False):
+        return {}, [_unusable(path, "its folder is missing or cannot be written")]
+    if path is not None and not path.exists():
+        return {}, []
+    if path is not None and not (path.is_file() and os.access(path, os.R_OK | os.W_OK)):
+        return {}, [_unusable(path, "it is not a file that can be read and written")]
+    with closing(store):
+        try:
+            return store.publications(), list(_lost_key(settings, store, path))
+        except ConfigurationError as refused:
+            return {}, [raised("C402", refused, place=settings.ledger, remedy="Use a new ledger")]
+        except LedgerError as unusable:
+            return {}, [_unusable(path, str(unusable).removeprefix(f"{path}: "))]
+
+
+def _unusable(path: Path | None, what: str) -> Finding:
+    return error(
+        "C401",
+        str(path or "ledger"),
+        f"{what}, so no choice can be recorded and nothing is ever granted",
+        "Put the ledger where the site may write, or restore it",
+    )
+
+
+def _key(settings: ConsentSettings, path: Path | None) -> Iterator[Finding]:
+    name = note_name(_origin(settings))
+    remedy = "Use the key this ledger was begun with"
+    try:
+        if settings.ledger_key is not None:
+            signer = Signer.from_text(settings.ledger_key.get_secret_value())
+            if signer.name != name:
+                yield error("C403", "CONSENT_LEDGER_KEY", f"signs for {signer.name!r}, not for {name!r}", remedy)
+        elif path is not None and path.exists():
+            key_beside(path, name=name)
+    except ConfigurationError as refused:
+        place = "CONSENT_LEDGER_KEY" if settings.ledger_key is not None else str(path)
+        yield raised("C403", refused, place=place, remedy=remedy)
+    except UnicodeDecodeError:
+        yield error("C403", str(path), "is not a text", remedy)
+
+
+def _lost_key(settings: ConsentSettings, store: Store, path: Path | None) -> Iterator[Finding]:
+    key = None if path is None else path.with_name(path.name + KEY_SUFFIX)
+    if settings.ledger_key is None and key is not None and not key.exists() and store.checkpoint() is not None:
+        yield warning(
+            "C404",
+            str(key),
+            "the ledger has signed checkpoints, but its key is gone; the next start would make another one, and what is"
+            " signed then does not verify with the old key",
+            "Restore the key, or tell everybody who keeps the old one",
+        )
+
+
+def _readable_by_others(path: Path) -> Iterator[Finding]:
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return
+    if mode & 0o077:
+        everybody = mode & 0o007
+        yield (error if everybody else warning)(
+            "C405",
+            str(path),
+            f"has mode {mode:03o}, so {'everybody' if everybody else 'its group'} on this machine gets at the secrets",
+            f"chmod 600 {path.name}",
+        )
+
+
+def _writable_folder(folder: Path, *, made: bool = True) -> bool:
+    """Tell whether a folder can be written, or made where it is `made` on its first use."""
+    if folder.exists() or not made:
+        return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+    above = next(one for one in folder.parents if one.exists())
+    return above.is_dir() and os.access(above, os.W_OK | os.X_OK)
+
+
+def _file(settings: ConsentSettings) -> Path | None:
+    scheme, _, path = settings.ledger.partition(":///")
+    return settings.path(Path(path)) if scheme == "sqlite" and path else None
+
+
+def _origin(settings: ConsentSettings) -> str:
+    return settings.origins[0] if settings.origins else NO_ORIGIN

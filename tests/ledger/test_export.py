@@ -1,0 +1,121 @@
+"""Test the exports for machines and for people, and the choice of a range."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from consent.ledger.entry import Draft
+from consent.ledger.export import COLUMNS, STEP, Span, moment, span, write_csv, write_jsonl
+from consent.ledger.sqlite import SqliteStore
+
+MakeDraft = Callable[..., Draft]
+MakeStore = Callable[..., SqliteStore]
+
+
+def table(store: SqliteStore, **of: int) -> list[dict[str, str]]:
+    """Export as CSV and read it back."""
+    out = io.StringIO(newline="")
+    write_csv(store, out, of=Span(**{"first": 0, "last": store.head().size} | of))
+    return list(csv.DictReader(io.StringIO(out.getvalue(), newline="")))
+
+
+def test_jsonl_is_exact(make_store: MakeStore, make_draft: MakeDraft) -> None:
+    """Each line is the exact bytes of an entry."""
+    store, out = make_store(), io.BytesIO()
+    store.append([make_draft(content={"scope": scope}) for scope in ("«один»", "two", "three\n")], now=5)
+    assert write_jsonl(store, out, of=Span(first=1, last=3)) == 2
+    assert out.getvalue() == b"".join(body + b"\n" for body in store.entries(1))
+
+
+def test_csv(make_store: MakeStore, make_draft: MakeDraft) -> None:
+    """A row says what the record says, in words, and no column holds a pseudonym."""
+    store = make_store()
+    policy = {"slug": "privacy", "version": "3", "language": "en", "sha256": "cd" * 32}
+    content = {"purposes": {"media": True, "analytics": True}, "services": {}, "policies": [policy]}
+    (appended,) = store.append([make_draft(subject=b"i" * 16, content=content)], now=5)
+    (row,) = table(store)
+    assert list(row) == list(COLUMNS)
+    assert row["index"] == "0"
+    assert row["record"] == str(appended.record)
+    assert row["late"] == "no"
+    assert (row["purposes_yes"], row["purposes_no"], row["services_yes"]) == ("analytics media", "", "")
+    assert row["policies"] == f"privacy/3.en:{'cd' * 32}"
+    assert row["signals"] == '{"gpc": false}'
+    assert row["other"] == ""
+    (record,) = store.records_of(b"i" * 16)
+    assert record.body.split(b'"subject":"')[1][:64].decode() not in str(row)
+
+
+def test_csv_of_events(make_store: MakeStore) -> None:
+    """What an event says beside the header stands in the last column."""
+    store = make_store()
+    store.append([Draft(kind="gap", content={"count": 2, "reason": "queue-unavailable"})], now=5)
+    assert table(store)[0]["other"] == '{"count": 2, "reason": "queue-unavailable"}'
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1"])
+def test_csv_has_no_formulas(make_store: MakeStore, make_draft: MakeDraft, text: str) -> None:
+    """A cell that a spreadsheet would run is made text."""
+    store = make_store()
+    store.append([make_draft(content={"method": text, "purposes": {text: True}})], now=5)
+    (row,) = table(store)
+    assert row["method"] == row["purposes_yes"] == f"'{text}"
+
+
+def test_progress(make_store: MakeStore, make_draft: MakeDraft) -> None:
+    """Progress is told every thousand entries and at the end."""
+    store, told = make_store(), list[tuple[int, int]]()
+    store.append([make_draft() for _ in range(STEP + 1)], now=5)
+    write_jsonl(
+        store, io.BytesIO(), of=Span(first=0, last=STEP + 1), progress=lambda done, total: told.append((done, total))
+    )
+    assert told == [(STEP, STEP + 1), (STEP + 1, STEP + 1)]
+
+
+@pytest.mark.parametrize(
+    ("text", "end", "seconds"),
+    [
+        ("1970-01-02", False, 86_400),
+        ("1970-01-02", True, 172_800),
+        ("1970-01-02T00:00:01", False, 86_401),
+        ("1970-01-02T00:00:01Z", True, 86_401),
+        ("1970-01-02T02:00:00+02:00", False, 86_400),
+    ],
+)
+def test_moment(text: str, end: bool, seconds: int) -> None:
+    """Dates stand for whole days, times for themselves, in UTC unless they say otherwise."""
+    assert moment(text, end=end) == seconds
+
+
+def test_moment_refuses() -> None:
+    """What is neither date nor time is refused."""
+    with pytest.raises(ValueError, match="yesterday"):
+        moment("yesterday")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, (0, 4)),
+        ({"since": 10}, (0, 4)),
+        ({"since": 11}, (2, 4)),
+        ({"until": 20}, (0, 2)),
+        ({"since": 10, "until": 21}, (0, 3)),
+        ({"since": 99}, (4, 4)),
+        ({"since": 30, "until": 10}, (3, 3)),
+    ],
+    ids=str,
+)
+def test_span(make_store: MakeStore, make_draft: MakeDraft, given: dict[str, Any], expected: tuple[int, int]) -> None:
+    """A range of time becomes a contiguous range of indices, within the checkpoint."""
+    store = make_store()
+    for now in (10, 10, 20, 30):
+        store.append([make_draft()], now=now)
+    of = span(store, size=4, **given)
+    assert (of.first, of.last) == expected
+    assert span(store, size=1, since=99) == Span(first=1, last=1)

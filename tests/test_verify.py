@@ -1,0 +1,446 @@
+"""Test that a bundle verifies offline, and that whatever is done to one is found, with the place."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from consent import verify
+from consent.ledger.bundle import write_bundle
+from consent.ledger.checkpoint import Checkpoint, Signer
+from consent.ledger.entry import Draft, canonical, parse
+from consent.ledger.ledger import Ledger
+from consent.ledger.merkle import Frontier, leaf_hash
+from consent.ledger.sqlite import SqliteStore
+from consent.ledger.store import Document
+
+SIGNER = Signer("meridian.example", seed=b"s" * 32)
+KEY = verify.Key.read(SIGNER.verifier.text)
+COUNT = 7
+Lines = list[bytes]
+
+
+def _draft(number: int, *, notice: str) -> Draft:
+    policy = {"slug": "privacy", "version": "1", "language": "en", "sha256": notice}
+    return Draft(
+        kind="consent",
+        decided_at=1_000 + number,
+        subject=bytes([number]) * 16,
+        content={
+            "status": "given",
+            "method": "save",
+            "scope": "site",
+            "purposes": {"analytics": number % 2 == 0},
+            "services": {},
+            "notice": notice,
+            "rendering": None,
+            "policies": [policy],
+            "language": "uk",
+            "regime": "opt-in",
+            "country": None,
+            "signals": {"note": "«так»"},
+        },
+    )
+
+
+@pytest.fixture(scope="module")
+def ledger() -> Iterator[Ledger]:
+    """Return a ledger of seven entries, one recorded each second from 100 on."""
+    made = Ledger(SqliteStore(":memory:", origin="https://meridian.example"), signer=SIGNER)
+    notice = made.archive(Document(kind="notice", media_type="application/json", data=b'{"n":1}', language="uk"))
+    for number in range(COUNT):
+        draft = _draft(number, notice=notice)
+        if number == 3:
+            draft = Draft(kind="notice-published", content={"notice": notice, "language": "uk"}, unique="n")
+        made.store.append([draft], now=100 + number)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def bundle(ledger: Ledger, tmp_path: Path) -> Path:
+    """Return a bundle of the whole ledger."""
+    write_bundle(ledger, tmp_path / "bundle")
+    return tmp_path / "bundle"
+
+
+def remade(bundle: Path, *, signer: Signer = SIGNER) -> None:
+    """Make the manifest again, as somebody would who wants a change to go unnoticed, and sign it with `signer`."""
+    files = {
+        path.relative_to(bundle).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in bundle.rglob("*")
+        if path.is_file() and path.name not in verify.SEALED
+    }
+    manifest = json.dumps({"format": verify.FORMAT, "origin": "https://meridian.example", "files": files}).encode()
+    (bundle / "manifest.json").write_bytes(manifest)
+    said = f"{verify.FORMAT} manifest\nhttps://meridian.example\n{hashlib.sha256(manifest).hexdigest()}\n"
+    (bundle / "manifest.sig").write_bytes(signer.sign(said))
+
+
+def rewritten(bundle: Path, change: Callable[[Lines], Lines]) -> None:
+    """Change the lines of the entries."""
+    path = bundle / "entries.jsonl"
+    lines = path.read_bytes().split(b"\n")[:-1]
+    path.write_bytes(b"".join(line + b"\n" for line in change(lines)))
+
+
+def resigned(bundle: Path, lines: Lines, *, signer: Signer = SIGNER) -> None:
+    """Make hashes, proof, checkpoint and manifest anew for other entries: what only the holder of the key can do."""
+    tree = Frontier()
+    for line in lines:
+        tree.append(leaf_hash(line))
+    (bundle / "entries.jsonl").write_bytes(b"".join(line + b"\n" for line in lines))
+    (bundle / "leaf-hashes.txt").write_text("".join(f"{leaf_hash(line).hex()}\n" for line in lines))
+    proof = {"first": 0, "last": len(lines), "size": len(lines), "before": [], "after": []}
+    (bundle / "proof.json").write_text(json.dumps(proof))
+    (bundle / "checkpoint").write_bytes(Checkpoint.signed(signer, size=len(lines), root=tree.root()).note)
+    (bundle / "key").write_text(signer.verifier.text)
+    remade(bundle, signer=signer)
+
+
+def lines_of(bundle: Path) -> Lines:
+    """Return the lines of the entries."""
+    return (bundle / "entries.jsonl").read_bytes().split(b"\n")[:-1]
+
+
+def test_whole_bundle(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An untouched bundle verifies, and the level of evidence is named."""
+    assert verify.main([str(bundle)]) == 0
+    out = capsys.readouterr().out
+    assert "entries: 0 to 7 (excluded) of the 7" in out
+    assert "evidence: self-signed" in out
+    assert f"key: {SIGNER.verifier.text}" in out
+    assert out.endswith("verified\n")
+
+
+def test_its_own_copy(bundle: Path, tmp_path: Path) -> None:
+    """The copy of the verifier inside the bundle runs on its own, with nothing of ours to import."""
+    done = subprocess.run(
+        [sys.executable, "-I", "verify.py", "."], cwd=bundle, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    source = (bundle / "verify.py").read_text()
+    assert "import consent" not in source
+    assert "from consent" not in source
+    assert len(source.splitlines()) < 400
+
+
+@pytest.mark.parametrize("form", ["bundle", "bundle.zip"])
+@pytest.mark.parametrize(
+    ("since", "until"), [(None, None), (102, None), (None, 104), (103, 105), (101, 102), (200, None), (0, 1)]
+)
+def test_ranges(ledger: Ledger, tmp_path: Path, form: str, since: int | None, until: int | None) -> None:
+    """Every range of time verifies against the checkpoint of the whole, also with a pinned key."""
+    _, of = write_bundle(ledger, tmp_path / form, since=since, until=until)
+    report = verify.verify(tmp_path / form, key=KEY)
+    assert report.problems == []
+    assert report.facts[0].startswith(f"entries: {of.first} to {of.last} (excluded) of the {COUNT}")
+
+
+def test_empty_ledger(tmp_path: Path) -> None:
+    """A ledger without entries has a bundle that verifies."""
+    empty = Ledger(SqliteStore(":memory:", origin="https://meridian.example"), signer=SIGNER)
+    write_bundle(empty, tmp_path / "bundle")
+    empty.close()
+    assert verify.verify(tmp_path / "bundle").problems == []
+
+
+def altered(lines: Lines, *, index: int) -> Lines:
+    """Change one byte of one entry."""
+    line = lines[index]
+    return [*lines[:index], line[:40] + bytes([line[40] ^ 1]) + line[41:], *lines[index + 1 :]]
+
+
+CHANGES: dict[str, tuple[Callable[[Lines], Lines], int]] = {
+    "byte of the first": (lambda lines: altered(lines, index=0), 0),
+    "byte in the middle": (lambda lines: altered(lines, index=4), 4),
+    "byte of the last": (lambda lines: altered(lines, index=6), 6),
+    "two bytes": (lambda lines: altered(altered(lines, index=5), index=2), 2),
+    "removed": (lambda lines: lines[:2] + lines[3:], 2),
+    "first removed": (lambda lines: lines[1:], 0),
+    "swapped": (lambda lines: [*lines[:4], lines[5], lines[4], *lines[6:]], 4),
+    "repeated": (lambda lines: [*lines[:3], *lines[2:]], 3),
+    "tail cut": (lambda lines: lines[:-2], 5),
+    "all cut": (lambda lines: [], 0),
+    "one added": (lambda lines: [*lines, lines[0]], 7),
+    "emptied line": (lambda lines: [*lines[:3], b"", *lines[4:]], 3),
+}
+
+
+@pytest.mark.parametrize("manifest", ["old manifest", "manifest re-made"])
+@pytest.mark.parametrize("change", CHANGES)
+def test_changed_entries(bundle: Path, capsys: pytest.CaptureFixture[str], change: str, manifest: str) -> None:
+    """Whatever is done to the entries, the exit status is 1 and the first bad entry is named exactly."""
+    alter, index = CHANGES[change]
+    rewritten(bundle, alter)
+    if manifest == "manifest re-made":
+        remade(bundle)
+    assert verify.main([str(bundle)]) == 1
+    assert capsys.readouterr().err.endswith(f"NOT VERIFIED, first bad entry: {index}\n")
+
+
+def test_tail_cut_with_its_hashes(bundle: Path) -> None:
+    """A tail cut off the list of hashes as well is found, where it begins."""
+    rewritten(bundle, lambda lines: lines[:5])
+    path = bundle / "leaf-hashes.txt"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:5]))
+    remade(bundle)
+    assert verify.verify(bundle).index == 5
+
+
+def test_change_with_its_hash(bundle: Path) -> None:
+    """An entry changed together with its listed hash does not give the signed root."""
+    rewritten(bundle, lambda lines: [lines[0].replace(b"analytics", b"analytic_"), *lines[1:]])
+    leaves = [leaf_hash(line).hex() for line in lines_of(bundle)]
+    (bundle / "leaf-hashes.txt").write_text("".join(f"{leaf}\n" for leaf in leaves))
+    remade(bundle)
+    assert any("does not have the root signed for" in problem for problem in verify.verify(bundle).problems)
+
+
+def test_every_byte_of_every_file(bundle: Path) -> None:
+    """One byte changed anywhere in a bundle is found, and in the entries at its index."""
+    starts = [0]
+    for line in lines_of(bundle):
+        starts.append(starts[-1] + len(line) + 1)
+    for path in sorted(path for path in bundle.rglob("*") if path.is_file()):
+        data = path.read_bytes()
+        # The long files differ from the others in nothing but their SHA-256: a sample does.
+        step = 97 if path.name in ("README.md", "verify.py") else 13 if path.suffix == ".jsonl" else 3
+        for place in range(0, len(data), step):
+            path.write_bytes(data[:place] + bytes([data[place] ^ 0x20]) + data[place + 1 :])
+            report = verify.verify(bundle, key=KEY)
+            assert report.problems, (path.name, place)
+            if path.name == "entries.jsonl":
+                assert report.index == sum(start <= place for start in starts) - 1
+        path.write_bytes(data)
+    assert verify.verify(bundle, key=KEY).problems == []
+
+
+@pytest.mark.parametrize(
+    "name", ["entries.jsonl", "leaf-hashes.txt", "proof.json", "checkpoint", "key", "manifest.sig"]
+)
+@pytest.mark.parametrize(
+    "data", [None, b"", b"\xff\n", b"[]\n", b"{}\n"], ids=["missing", "empty", "bytes", "[]", "{}"]
+)
+def test_broken_files(bundle: Path, name: str, data: bytes | None) -> None:
+    """A file that is missing or something else is a finding, never a traceback."""
+    (bundle / name).unlink()
+    if data is not None:
+        (bundle / name).write_bytes(data)
+    assert verify.verify(bundle).problems
+
+
+def test_added_file(bundle: Path) -> None:
+    """A file that the manifest does not list is found."""
+    (bundle / "documents" / "letter.txt").write_text("by the way")
+    assert any("documents/letter.txt" in problem for problem in verify.verify(bundle).problems)
+
+
+def test_symbolic_link(bundle: Path, tmp_path: Path) -> None:
+    """A link that leads out of the bundle is refused."""
+    shutil.copy(bundle / "checkpoint", tmp_path / "elsewhere")
+    (bundle / "checkpoint").unlink()
+    (bundle / "checkpoint").symlink_to(tmp_path / "elsewhere")
+    assert any("symbolic link" in problem for problem in verify.verify(bundle).problems)
+
+
+def test_changed_document(bundle: Path) -> None:
+    """A text changed under its digest is found although the manifest was made again."""
+    (document,) = (bundle / "documents").iterdir()
+    document.write_bytes(b'{"n":2}')
+    remade(bundle)
+    problems = verify.verify(bundle).problems
+    assert [problem.partition(" is ")[2] for problem in problems] == ["not the document of that digest"]
+
+
+def test_missing_document(bundle: Path) -> None:
+    """A digest with no text behind it is found, with the first entry that names it."""
+    shutil.rmtree(bundle / "documents")
+    remade(bundle)
+    report = verify.verify(bundle)
+    assert report.index == 0
+    assert "names what is missing" in report.problems[0]
+
+
+def test_manifest_signed_by_another(bundle: Path) -> None:
+    """A manifest made again by somebody without the key is found."""
+    remade(bundle, signer=Signer("meridian.example", seed=b"x" * 32))
+    assert any(problem.startswith("manifest.json is not a note") for problem in verify.verify(bundle).problems)
+
+
+def test_another_key(bundle: Path) -> None:
+    """A bundle made again from top to bottom with another key verifies as self-signed, and not with the real key."""
+    resigned(bundle, lines_of(bundle)[:-1], signer=Signer("meridian.example", seed=b"x" * 32))
+    assert verify.verify(bundle).problems == []
+    assert verify.verify(bundle, key=KEY).problems
+
+
+def test_earlier_checkpoint(ledger: Ledger, bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A checkpoint kept elsewhere shows that what the holder of the key rewrote was rewritten."""
+    lines = lines_of(bundle)
+    tree = Frontier()
+    for line in lines[:4]:
+        tree.append(leaf_hash(line))
+    kept = tmp_path / "kept"
+    kept.write_bytes(Checkpoint.signed(SIGNER, size=4, root=tree.root()).note)
+    arguments = [str(bundle), "--key", SIGNER.verifier.text, "--checkpoint", str(kept)]
+    assert verify.main(arguments) == 0
+    assert "evidence: earlier checkpoint" in capsys.readouterr().out
+    resigned(bundle, [lines[0], lines[2], *lines[3:]])
+    assert verify.main(arguments[:3]) == 0
+    assert verify.main(arguments) == 1
+    assert "does not go through the earlier checkpoint at 4" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("size", "problems"), [(0, 0), (7, 0), (8, 1)])
+def test_sizes_of_earlier_checkpoints(ledger: Ledger, bundle: Path, size: int, problems: int) -> None:
+    """An earlier checkpoint may be of an empty ledger or of today's, and not of one that has since lost entries."""
+    tree = Frontier()
+    for line in lines_of(bundle)[:size]:
+        tree.append(leaf_hash(line))
+    earlier = Checkpoint.signed(SIGNER, size=size, root=tree.root()).note
+    assert len(verify.verify(bundle, earlier=earlier).problems) == problems
+
+
+def changed(**fields: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Return a function that replaces fields of an entry."""
+    return lambda entry: entry | fields
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (changed(schema=2), "'schema'"),
+        (changed(schema=True), "'schema'"),
+        (changed(kind="other"), "'kind'"),
+        (changed(record="7"), "'record'"),
+        (changed(decided_at="2026-11-22"), "'decided_at'"),
+        (changed(recorded_at=None), "'recorded_at'"),
+        (changed(late=0), "'late'"),
+        (changed(subject="me"), "'subject'"),
+        (changed(status="maybe"), "'status'"),
+        (changed(purposes={"media": 1}), "'purposes'"),
+        (changed(services=[]), "'services'"),
+        (changed(notice="x"), "'notice'"),
+        (changed(policies=[{}]), "'policies'"),
+        (changed(language=""), "'language'"),
+        (changed(country=""), "'country'"),
+        (changed(signals="gpc"), "'signals'"),
+        (changed(ip="192.0.2.7"), "fields that no consent record has: ip"),
+        (changed(origin="https://other.example"), "of another origin"),
+        (changed(notice="0" * 64), "names what is missing"),
+        (changed(recorded_at="1970-01-01T00:00:01Z"), "older than the entry before it"),
+        (lambda entry: {key: entry[key] for key in entry if key != "late"}, "'late'"),
+    ],
+)
+def test_signed_entries_of_the_wrong_form(
+    bundle: Path, change: Callable[[dict[str, Any]], dict[str, Any]], problem: str
+) -> None:
+    """Entries that say too much, too little or something else are found even where everything is signed."""
+    lines = lines_of(bundle)
+    resigned(bundle, [*lines[:4], canonical(change(parse(lines[4]))), *lines[5:]])
+    report = verify.verify(bundle)
+    assert report.index == 4
+    assert len(report.problems) == 1
+    assert problem in report.problems[0]
+
+
+@pytest.mark.parametrize(
+    "spell",
+    [
+        lambda line: line.replace(b'":', b'": ', 1),
+        lambda line: line.replace(b"\xc2\xab", b"\\u00ab"),
+        lambda line: line.replace(b'{"country":null,', b'{"country":null,"country":null,'),
+        lambda line: line.replace(b'"schema":1', b'"schema":1.0'),
+        lambda line: line.replace(b'"schema":1', b'"schema":9007199254740993'),
+        lambda line: line.replace(b'"late":false', b'"late":NaN'),
+        lambda line: b"[" * 100_000,
+        lambda line: b'"text"',
+        lambda line: line.replace(b"\xc2\xab", b"\xff"),
+        lambda line: line.replace(b"\xc2\xab", b"\\ud800"),
+    ],
+)
+def test_signed_entries_that_are_not_canonical(bundle: Path, spell: Callable[[bytes], bytes]) -> None:
+    """An entry spelled in another way than the canonical one is found even where everything is signed."""
+    lines = lines_of(bundle)
+    resigned(bundle, [*lines[:4], spell(lines[4]), *lines[5:]])
+    report = verify.verify(bundle)
+    assert report.index == 4
+    assert len(report.problems) == 1
+
+
+def test_alike_entries_are_not_taken_on_trust(bundle: Path) -> None:
+    """A record like one that was read is still refused where its own values are malformed."""
+    lines = lines_of(bundle)
+    resigned(bundle, [lines[0], lines[2].replace(b'"subject":"', b'"subject":"g', 1)])
+    assert verify.verify(bundle).index == 1
+
+
+@pytest.mark.parametrize("first", [1, 2, 3])
+def test_shifted_proof(bundle: Path, first: int) -> None:
+    """A proof that puts the entries elsewhere is found."""
+    path = bundle / "proof.json"
+    proof = json.loads(path.read_text())
+    before = [[0, "00" * 32]] * first
+    path.write_text(json.dumps(proof | {"first": first, "last": first + COUNT, "before": before}))
+    remade(bundle)
+    assert verify.verify(bundle).problems
+
+
+def test_subtree_out_of_place(bundle: Path) -> None:
+    """A hash that claims a height it cannot have at its place is refused."""
+    path = bundle / "proof.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"after": [[3, "00" * 32]]}))
+    remade(bundle)
+    assert any("where none of that height can stand" in problem for problem in verify.verify(bundle).problems)
+
+
+def test_zip_with_two_files_of_one_name(ledger: Ledger, tmp_path: Path) -> None:
+    """A zip file in which a name stands for two files is refused."""
+    write_bundle(ledger, tmp_path / "bundle.zip")
+    with (
+        zipfile.ZipFile(tmp_path / "bundle.zip", "a") as archive,
+        pytest.warns(UserWarning, match="Duplicate name"),
+    ):
+        archive.writestr("entries.jsonl", "")
+    assert any("two files of one name" in problem for problem in verify.verify(tmp_path / "bundle.zip").problems)
+
+
+def test_damaged_zip(ledger: Ledger, tmp_path: Path) -> None:
+    """A zip file whose entries are damaged, or that is cut, does not verify, and gives no traceback."""
+    path = tmp_path / "bundle.zip"
+    write_bundle(ledger, path)
+    data = path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        (info,) = (info for info in archive.infolist() if info.filename == "entries.jsonl")
+    for place in range(info.header_offset + 70, info.header_offset + info.compress_size, 29):
+        path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+        assert verify.verify(path).problems
+    for size in (0, 100, len(data) - 10):
+        path.write_bytes(data[:size])
+        assert verify.verify(path).problems
+
+
+def test_wrong_use(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A bundle, checkpoint or key that is not there is wrong use, exit status 2."""
+    assert verify.main([str(tmp_path / "nothing")]) == 2
+    assert verify.main([str(bundle), "--checkpoint", str(tmp_path / "nothing")]) == 2
+    with pytest.raises(SystemExit, match="2"):
+        verify.main([str(bundle), "--key", "nonsense"])
+    assert capsys.readouterr().out == ""
+
+
+def test_not_a_bundle(tmp_path: Path) -> None:
+    """A folder or file of something else does not verify."""
+    (tmp_path / "file").write_text("text")
+    assert verify.verify(tmp_path).problems
+    assert verify.verify(tmp_path / "file").problems
