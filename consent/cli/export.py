@@ -11,7 +11,6 @@ from pathlib import Path
 
 from consent import site
 from consent.cli.progress import Bar
-from consent.errors import ConsentError
 from consent.ledger.bundle import write_bundle
 from consent.ledger.export import Progress, Span, moment, span, write_csv, write_jsonl
 from consent.ledger.ledger import Ledger
@@ -40,12 +39,8 @@ def _end(text: str) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """Export from the ledger of the settings; return the exit status."""
-    try:
-        with closing(site.ledger_from(ConsentSettings())) as ledger:
-            return export(ledger, args.out, form=args.format, since=args.since, until=args.until)
-    except ConsentError as error:
-        print(error, file=sys.stderr)
-        return 2
+    with closing(site.ledger_from(ConsentSettings())) as ledger:
+        return export(ledger, args.out, form=args.format, since=args.since, until=args.until)
 
 
 def export(ledger: Ledger, out: Path, *, form: str, since: int | None, until: int | None) -> int:
@@ -63,7 +58,7 @@ def export(ledger: Ledger, out: Path, *, form: str, since: int | None, until: in
                 _write(ledger, out, form=form, of=of, progress=bar)
     except OSError as error:
         print(f"cannot write {out}: {error.strerror or error}", file=sys.stderr)
-        return 2
+        return 2 if isinstance(error, FileExistsError | FileNotFoundError) else 1
     print(f"{of.last - of.first} of {checkpoint.size} entries written to {out}")
     return 0
 

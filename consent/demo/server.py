@@ -84,6 +84,7 @@ def trackers(listening: socket.socket) -> Iterator[subprocess.Popen[bytes]]:
         stdin=subprocess.PIPE,
         pass_fds=[listening.fileno()],
         env={name: value for name, value in os.environ.items() if not name.upper().startswith("CONSENT_")},
+        process_group=0,  # Ctrl-C in a terminal is for this process; the other one ends with it
     )
     listening.close()
     try:

@@ -195,9 +195,9 @@ class View:
     def __init__(self, rules: Rules, allowed: frozenset[str]) -> None:
         self.rules = rules
         catalogue = rules.catalogue
-        self.allowed = frozenset(service.key for service in catalogue.services if service.key in allowed)
         self._given = allowed
-        held = [service for service in catalogue.services if service.key not in allowed]
+        self.allowed = frozenset(s.key for s in catalogue.services if s.key in allowed or s.required)
+        held = [service for service in catalogue.services if service.key not in self.allowed]
         self.held_services: tuple[Service, ...] = (*held, *catalogue.known)
         self.held_patterns = _patterns(self.held_services)
         self._granted_patterns = _patterns(s for s in catalogue.services if s.key in allowed and not s.required)

@@ -17,8 +17,9 @@ from consent.choice.catalogue import Service
 from consent.choice.wording import ENGLISH
 from consent.cli.findings import catalogue, texts
 from consent.cli.findings.finding import CODES, Severity
+from consent.cli.findings.site import is_local
 from consent.cli.main import main
-from consent.declared import known_services
+from consent.declared import catalogue_of, known_services
 from consent.errors import ConfigurationError
 from consent.ledger.checkpoint import Signer, note_name
 from consent.settings import ConsentSettings
@@ -129,7 +130,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     for name in [name for name in os.environ if name.startswith("CONSENT_")]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
-    return Place(tmp_path / "site") if (tmp_path / "site").mkdir() is None else Place(tmp_path)
+    (tmp_path / "site").mkdir()
+    return Place(tmp_path / "site")
 
 
 def found(place: Place, capsys: pytest.CaptureFixture[str]) -> list[dict[str, str]]:
@@ -227,7 +229,13 @@ CASES: list[tuple[str, Severity, str, str, Change]] = [
         "readable",
         lambda p: p.set(origins=["http://m.example"], insecure_cookies=True),
     ),
-    ("C102", INFO, "http://a.localhost", "local", lambda p: p.set(origins=["http://a.localhost", "http://[::1]:80"])),
+    (
+        "C102",
+        INFO,
+        "http://a.localhost",
+        "local",
+        lambda p: p.set(origins=["http://a.localhost", "http://127.0.0.1:80"]),
+    ),
     ("C103", ERROR, "insecure_cookies", ORIGIN, lambda p: p.set(insecure_cookies=True)),
     ("C104", ERROR, "cookie_domain", ORIGIN, lambda p: p.set(cookie_domain="ridian.example")),
     ("C105", WARNING, "country_header", "nothing depends", lambda p: p.set(country_header="X-Country")),
@@ -442,9 +450,8 @@ def test_everything_is_found_in_one_run(place: Place, capsys: pytest.CaptureFixt
     findings = found(place, capsys)
     errors = [one["code"] for one in findings if one["severity"] == "error"]
     assert errors == ["C200", "C200", "C201", "C303", "C303", "C304", "C400", "C500"]
-    assert [one["severity"] for one in findings] == sorted(
-        (one["severity"] for one in findings), key=list(Severity).index
-    )
+    ranks = [list(Severity).index(Severity(one["severity"])) for one in findings]
+    assert ranks == sorted(ranks)
     assert "C108" in {one["code"] for one in findings}
 
 
@@ -484,7 +491,7 @@ def test_a_running_site_can_be_checked(place: Place, capsys: pytest.CaptureFixtu
 
 
 def test_the_right_key_is_no_finding(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
-    """A ledger key in the environment that signs for this origin is in order, and none is looked for beside the ledger."""
+    """A ledger key in the environment that signs for this origin is in order, and none is needed beside the ledger."""
     place.publish()
     place.remove("consent.db.key")
     place.variable("CONSENT_LEDGER_KEY", "")
@@ -503,6 +510,23 @@ def test_statistics_may_be_exempt(place: Place, capsys: pytest.CaptureFixture[st
         cookies=[{"name": "_pk_id*", "lifetime": "P13M"}],
     )
     assert found(place, capsys) == []
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [
+        ("localhost", True),
+        ("a.localhost", True),
+        ("127.8.0.1", True),
+        ("::1", True),
+        ("notlocalhost", False),
+        ("localhost.example", False),
+        ("10.0.0.1", False),
+    ],
+)
+def test_what_is_local(host: str, local: bool) -> None:
+    """Loopback names and addresses are the machine itself; a private network is not."""
+    assert is_local(host) is local
 
 
 @pytest.mark.parametrize("key", known_services())
@@ -540,7 +564,7 @@ def test_no_catalogue_breaks_the_check(services: dict[str, Any], purposes: dict[
     assert all("\n" not in str(finding) for finding in findings)
     refused = {"C200", "C201"} & {finding.code for finding in findings}
     try:
-        catalogue.catalogue_of(settings, cookies=())
+        catalogue_of(settings, cookies=())
     except ConfigurationError:
         assert refused
     else:

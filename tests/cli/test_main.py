@@ -140,7 +140,7 @@ def test_the_overview_imports_no_command(tmp_path: Path) -> None:
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_closed_pipe_is_quiet(unbuffered: str, tmp_path: Path) -> None:
     """A reader that goes away, as `head` does, ends the command without a word, whenever the pipe is found closed."""
-    with subprocess.Popen(  # noqa: S603 - only fixed words of this test are run
+    with subprocess.Popen(
         [sys.executable, "-m", "consent", "check", "--json"],
         cwd=tmp_path,
         env=os.environ | {"PYTHONUNBUFFERED": unbuffered},

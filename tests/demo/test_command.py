@@ -58,9 +58,13 @@ def running(folder: Path) -> Iterator[Running]:
         "demo.add(p.add_subparsers()); a = p.parse_args(); sys.exit(a.run(a))"
     )
     ports = ["--port", str(port), "--tracker-port", str(tracker_port)]
-    process = subprocess.Popen(  # noqa: S603 - our own command
-        [sys.executable, "-c", code, "demo", *ports, "--dir", str(folder)], stdout=subprocess.PIPE
-    )
+    with (folder.parent / "errors").open("wb") as errors:
+        process = subprocess.Popen(  # noqa: S603 - our own command
+            [sys.executable, "-c", code, "demo", *ports, "--dir", str(folder)],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            process_group=0,
+        )
     assert process.stdout
     try:
         printed = ""
@@ -123,11 +127,12 @@ def test_the_demo_runs_says_where_it_is_and_ends_with_everything_it_started(tmp_
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
 def test_the_trackers_end_with_the_demo(tmp_path: Path, end: signal.Signals) -> None:
-    """However the demo ends, its second process does not outlive it."""
+    """However the demo ends, by Ctrl-C in a terminal or killed, its second process does not outlive it or complain."""
     with running(tmp_path / "site") as started:
-        started.process.send_signal(end)
+        os.killpg(started.process.pid, end)
         assert started.process.wait(PATIENCE) == (0 if end == signal.SIGINT else -signal.SIGKILL)
         assert wait_until_closed(started.tracker_port)
+    assert (tmp_path / "errors").read_bytes() == b""
 
 
 @pytest.mark.parametrize("option", ["--port", "--tracker-port"])

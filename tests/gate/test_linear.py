@@ -1,0 +1,94 @@
+"""Count how many bytes the patterns read, on input made to be read again and again."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from consent.gate import html, scanner
+from consent.gate.html import Gate
+from tests.gate.example import rules
+
+_SIZE = 2_000_000
+_CHUNK = 4096
+
+
+class _Counted:
+    """Stand in for a pattern and add up the bytes it walks over."""
+
+    total = 0
+
+    def __init__(self, pattern: re.Pattern[bytes]) -> None:
+        self._pattern = pattern
+
+    def match(self, buf: bytes, pos: int = 0, *end: int) -> re.Match[bytes] | None:
+        found = self._pattern.match(buf, pos, *end)
+        _Counted.total += (found.end() if found else len(buf)) - pos
+        return found
+
+    def search(self, buf: bytes, pos: int = 0) -> re.Match[bytes] | None:
+        found = self._pattern.search(buf, pos)
+        _Counted.total += (found.end() if found else len(buf)) - pos
+        return found
+
+
+def _counting(monkeypatch: pytest.MonkeyPatch) -> Gate:
+    for module in (html, scanner):
+        for name, value in vars(module).items():
+            if isinstance(value, re.Pattern):
+                monkeypatch.setattr(module, name, _Counted(value))
+    end_of: Any = scanner.end_of
+    monkeypatch.setattr(scanner, "end_of", lambda name: _Counted(end_of(name)))
+    monkeypatch.setattr(html, "end_of", lambda name: _Counted(end_of(name)))
+    monkeypatch.setattr(
+        scanner, "_STATES", {name: (_Counted(pattern), short) for name, (pattern, short) in scanner._STATES.items()}
+    )
+    gate = Gate(rules().view(frozenset()), charset="utf-8")
+    body, head = gate._view.rules.skip
+    gate._skip, gate._skip_head = _Counted(body).match, _Counted(head).match  # type: ignore[assignment]
+    _Counted.total = 0
+    return gate
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        pytest.param(b"<a x ", id="attributes"),
+        pytest.param(b"<a x='", id="quotes"),
+        pytest.param(b"<a", id="a-name"),
+        pytest.param(b"x ", id="text"),
+        pytest.param(b"<script>", id="scripts"),
+        pytest.param(b"<!--<script>", id="escape-states"),
+        pytest.param(b"<script><!--<script></script>", id="double-escapes"),
+        pytest.param(b"<!-- ", id="comments"),
+        pytest.param(b"<noscript>", id="noscript"),
+        pytest.param(b"<svg><style>", id="svg-styles"),
+        pytest.param(b"<svg>", id="svg"),
+        pytest.param(b"<svg><g>", id="svg-groups"),
+        pytest.param(b"<svg></x>", id="svg-ends"),
+        pytest.param(b"<svg><![CDATA[", id="cdata"),
+        pytest.param(b"<style>", id="styles"),
+        pytest.param(b"<title>", id="titles"),
+        pytest.param(b"<img src=//tracker.test/", id="held"),
+        pytest.param(b"</script x ", id="end-tags"),
+        pytest.param(b"<template><col>", id="templates"),
+        pytest.param(b"<", id="brackets"),
+        pytest.param(b"<p a=b=", id="values"),
+    ],
+)
+@pytest.mark.parametrize("start", [b"", b"<script>", b"<svg>", b'<a x="', b"<style>"], ids=repr)
+def test_every_byte_is_read_a_bounded_number_of_times(
+    start: bytes, piece: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Repeated pieces in small chunks cost no more a byte than a page does."""
+    gate = _counting(monkeypatch)
+    body = start + piece * (_SIZE // len(piece))
+    held = 0
+    for at in range(0, len(body), _CHUNK):
+        gate.feed(body[at : at + _CHUNK])
+        held = max(held, len(gate._rest))
+    gate.end()
+    assert _Counted.total < 20 * len(body)
+    assert held <= scanner.CAP + 2 * _CHUNK
