@@ -31,7 +31,7 @@ class Fragments:
 
     def banner(self, consent: Consent, *, next_path: str) -> bytes:
         """Return the first layer for whoever has something left to answer, naming what has changed since."""
-        kind = (consent.asking, consent.granted, consent.choice is None, consent.gpc, consent.allowed, consent.once)
+        kind = (consent.asking, consent.granted, consent.status, consent.gpc, consent.allowed)
 
         def render() -> bytes:
             once = self._template("consent_once_form.html", consent)
@@ -50,11 +50,11 @@ class Fragments:
             optional = {service.key for service in consent.catalogue.optional}
             return link if optional <= consent.allowed else link + self._template("consent_once_form.html", consent)
 
-        return self._filled(("link", consent.notice.digest, consent.allowed), render, next_path)
+        return self._filled(("link", consent.notice.digest, consent.allowed, consent.status), render, next_path)
 
     def assets(self, consent: Consent) -> bytes:
         """Return the references to script and style that stand before the first parked tag of an answered page."""
-        key = ("assets", consent.notice.digest, consent.allowed)
+        key = ("assets", consent.notice.digest, consent.allowed, consent.status)
         return self._filled(key, lambda: self._template("consent_assets.html", consent), "")
 
     def placeholder(self, consent: Consent, *, service: str, tag: str, next_path: str) -> bytes:
@@ -71,9 +71,11 @@ class Fragments:
                 service={"key": service, "title": entry["title"], "provider": entry["terms"]["provider"]},
                 purpose=purposes[entry["terms"]["purpose"]],
                 tag=tag,
+                objected=objected,
             )
 
-        return self._filled(("placeholder", consent.notice.digest, service, tag), render, next_path)
+        objected = service in consent.objected
+        return self._filled(("placeholder", consent.notice.digest, service, tag, objected), render, next_path)
 
     def rendering(self, notice: Notice) -> bytes:
         """Return how a notice looked, as canonical JSON: the banner's HTML, and the digests of script and style."""

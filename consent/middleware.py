@@ -102,7 +102,8 @@ class ConsentMiddleware:
         state["consent"] = visitor.consent
         if path.startswith(self._prefix) and path[len(self._prefix) : len(self._prefix) + 1] in ("", "/"):
             state["consent_visitor"] = visitor
-            await self._web(scope, receive, send)
+            # Below a mount the app's paths begin at its root path; ours begin with the whole prefix, as the site wrote it.
+            await self._web({**scope, "root_path": ""}, receive, send)
             return
         confirming = False
         if headers.get(b"sec-fetch-dest") not in SUBRESOURCES and not CHANGED.isdisjoint(headers):
@@ -119,6 +120,9 @@ class ConsentMiddleware:
         await asyncio.to_thread(self._start)
         if self.error is not None or self.site is None:
             await send({"type": "lifespan.startup.failed", "message": f"consent: {self.error}"})
+            if self.error is not None:
+                # As Starlette does: Starlette's own test client waits for ever on an app that failed and did not raise.
+                raise self.error
             return
         site = self.site
 

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from babel import Locale
-from babel.dates import format_date, format_datetime
+from babel.dates import format_date, format_time
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from consent import languages
 from consent.assets import Asset
+from consent.choice.choice import DAY
 from consent.choice.wording import Wording
 from consent.policies.tables import lifetime_in_words
 from consent.shipped import TEMPLATES
@@ -75,7 +76,11 @@ def _speech(words: Wording) -> dict[str, Any]:
     locale = Locale.parse(words.language, sep="-")
 
     def moment(seconds: int) -> str:
-        return str(format_datetime(datetime.fromtimestamp(seconds, UTC), "medium", locale=locale)) + " UTC"
+        when = datetime.fromtimestamp(seconds, UTC)
+        if seconds % DAY == 0:
+            # The time of a refusal is rounded to its day.
+            return day(when.date())
+        return f"{format_date(when, 'long', locale=locale)}, {format_time(when, 'short', locale=locale)} UTC"
 
     def day(value: date) -> str:
         return str(format_date(value, "long", locale=locale))

@@ -112,6 +112,7 @@ class Responder:
         self._untyped = False
         self._coded = bytearray()
         self._nonce = ""
+        self._narrowed = False
         self._refused = False
         self._negotiated = False
 
@@ -277,14 +278,20 @@ class Responder:
         fragments, path = self._site.fragments, _address(self._scope)
         after_body = fragments.link if consent.answered else fragments.banner
         return Insert(
-            banner=self._with_nonce(after_body(consent, next_path=path)),
-            first_gated=self._with_nonce(fragments.assets(consent)) if consent.answered else b"",
+            banner=self._fitted(after_body(consent, next_path=path)),
+            first_gated=self._fitted(fragments.assets(consent)) if consent.answered else b"",
             also_granted=True,
             placeholder=lambda service, tag: fragments.placeholder(consent, service=service, tag=tag, next_path=path),
         )
 
-    def _with_nonce(self, html: bytes) -> bytes:
-        """Give our script and style the nonce that the page's own policy asks for."""
+    def _fitted(self, html: bytes) -> bytes:
+        """Give our script and style the nonce that the page's own policy asks for.
+
+        The script learns too whether that policy was narrowed: what the browser denies for as long as the page lives
+        takes a reload to be allowed.
+        """
+        if self._narrowed:
+            html = html.replace(b"<script ", b"<script data-narrowed ")
         if not self._nonce:
             return html
         nonce = self._nonce.encode("ascii")
@@ -340,6 +347,7 @@ class Responder:
             del response[name]
             for value in values:
                 narrowed, _ = csp.narrow(value, held_hosts=hosts)
+                self._narrowed |= narrowed != value and name == CSP_HEADERS[0]
                 response.append(name, narrowed)
 
     def _mend_caching(self, response: MutableHeaders) -> None:

@@ -35,6 +35,7 @@ from consent.policies import library as policies
 from consent.policies.document import unfilled
 from consent.policies.facts import Facts
 from consent.policies.library import Key, Library
+from consent.policies.publish import unset
 from consent.publication import Published, of_notice, of_policies, published_policies
 from consent.settings import ConsentSettings
 
@@ -102,8 +103,8 @@ class Site:
             self.pages, assets=self.assets, prefix=settings.prefix, change_link=settings.change_link
         )
         self.rules = Rules(self.catalogue, site_hosts=settings.hosts, undeclared=settings.undeclared)
-        self.library = library_of(settings)
         self.facts = self._facts()
+        self.library = library_of(settings, facts=self.facts)
         self.ledger = ledger_from(settings, clock=clock, store=store)
         self.held_hosts = lru_cache(maxsize=64)(self._held_hosts)
         self.negotiate = lru_cache(maxsize=512)(self._negotiate)
@@ -302,7 +303,7 @@ class Site:
         self._published = True
 
 
-def library_of(settings: ConsentSettings) -> Library:
+def library_of(settings: ConsentSettings, *, facts: Facts) -> Library:
     """Read the site's policies; a site without a folder for them has none. Raises PolicyError for unreadable ones.
 
     A document with unfilled fields cannot be published, and so is left out.
@@ -311,7 +312,7 @@ def library_of(settings: ConsentSettings) -> Library:
     if not folder.is_dir():
         return Library()
     library = policies.read(folder)
-    unfinished = [document for document in library.documents if unfilled(document)]
+    unfinished = [document for document in library.documents if unfilled(document) or unset(document, facts=facts)]
     for document in unfinished:
         logger.warning("%s has unfilled fields and is not published: run `consent check`", document.place)
     return Library(documents=tuple(document for document in library.documents if document not in unfinished))

@@ -48,8 +48,10 @@ class Answer(Protocol):
 class Client(Protocol):
     """Send requests, as Starlette's and FastAPI's test clients do; its base address must begin with `https://`."""
 
-    get: Callable[..., Any]
-    post: Callable[..., Any]
+    @property
+    def get(self) -> Callable[..., Any]: ...
+    @property
+    def post(self) -> Callable[..., Any]: ...
 
 
 def settings(**values: Any) -> ConsentSettings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -24,7 +25,7 @@ from consent.site import Site
 from tests.conftest import Ask, MakeClient, MakeSite, page_app
 
 
-def lifespan(app: ConsentMiddleware, *received: str) -> list[Message]:
+def lifespan(app: ConsentMiddleware, *received: str, fails: bool = False) -> list[Message]:
     """Send an app these lifespan messages, and return what it answered."""
     incoming = [{"type": f"lifespan.{name}"} for name in received]
     sent: list[Message] = []
@@ -35,7 +36,8 @@ def lifespan(app: ConsentMiddleware, *received: str) -> list[Message]:
     async def send(message: Message) -> None:
         sent.append(message)
 
-    asyncio.run(app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, receive, send))  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError) if fails else contextlib.nullcontext():
+        asyncio.run(app({"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}, receive, send))
     return sent
 
 
@@ -55,9 +57,8 @@ def unlucky(site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
 def test_lifespan_opens_and_closes_the_ledger(make_site: MakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
     """The ledger is opened before the app starts, and closed after it has ended."""
     site, order = make_site(), []
-    start, close = site.start, site.close
-    monkeypatch.setattr(site, "start", lambda: (order.append("open"), start()))
-    monkeypatch.setattr(site, "close", lambda: (order.append("close"), close()))
+    monkeypatch.setattr(site, "start", lambda: order.append("open"))
+    monkeypatch.setattr(site, "close", lambda: order.append("close"))
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         for _ in range(2):
@@ -74,8 +75,7 @@ def test_lifespan_opens_and_closes_the_ledger(make_site: MakeSite, monkeypatch: 
 def test_a_failing_app_still_closes_the_ledger(make_site: MakeSite, monkeypatch: pytest.MonkeyPatch, last: str) -> None:
     """The ledger is closed too where the app's own start or end fails."""
     site, closed = make_site(), []
-    close = site.close
-    monkeypatch.setattr(site, "close", lambda: (closed.append(True), close()))
+    monkeypatch.setattr(site, "close", lambda: closed.append(True))
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
@@ -104,7 +104,7 @@ def test_a_site_that_cannot_start_says_so(
 ) -> None:
     """Where the start fails, the server is told in one line, and every request is answered 503."""
     middleware = ConsentMiddleware(page_app, site=unlucky(make_site(), monkeypatch))
-    (failed,) = lifespan(middleware, "startup")
+    (failed,) = lifespan(middleware, "startup", fails=True)
     assert failed["type"] == "lifespan.startup.failed"
     assert "privacy/1.en.md: the published policy was edited. Restore it" in failed["message"]
     assert [record.levelno for record in caplog.records] == [logging.CRITICAL]
@@ -277,7 +277,7 @@ def test_other_kinds_of_connections_pass(make_site: MakeSite) -> None:
     async def nothing(*message: Any) -> Any:
         raise AssertionError("nothing is sent or received")
 
-    asyncio.run(ConsentMiddleware(app, site=make_site())({"type": "mqtt"}, nothing, nothing))  # type: ignore[arg-type]
+    asyncio.run(ConsentMiddleware(app, site=make_site())({"type": "mqtt"}, nothing, nothing))
     assert got == [{"type": "mqtt"}]
 
 
@@ -359,7 +359,7 @@ def test_one_line_embeds_it(make_site: MakeSite, monkeypatch: pytest.MonkeyPatch
     settings = testing.settings()
     monkeypatch.chdir(settings.folder)
     monkeypatch.setenv("CONSENT_SECRET_KEYS", '["for tests only"]')
-    monkeypatch.setenv("CONSENT_SERVICES__MATOMO__TITLE", "Statistics")
+    monkeypatch.setenv("CONSENT_SERVICES__MATOMO__COUNTRY", "IE")
     app = Starlette(routes=[Route("/", lambda request: HTMLResponse("<!doctype html><body><p>Hello"))])
     app.add_middleware(ConsentMiddleware)
     with TestClient(app, base_url="https://testserver") as client:
@@ -386,6 +386,12 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> Callable[[], ConsentMiddleware]:
     return build
 
 
+def test_a_test_client_is_told(broken: Callable[[], ConsentMiddleware]) -> None:
+    """A site's own tests end with the configuration error, and do not wait for ever."""
+    with pytest.raises(ConfigurationError, match="CONSENT_SECRET_KEYS"), TestClient(broken()):
+        pass
+
+
 def test_implicit_settings_do_not_raise(
     broken: Callable[[], ConsentMiddleware], caplog: pytest.LogCaptureFixture, ask: Ask
 ) -> None:
@@ -393,7 +399,7 @@ def test_implicit_settings_do_not_raise(
     middleware = broken()
     assert [record.levelno for record in caplog.records] == [logging.CRITICAL]
     assert "CONSENT_SECRET_KEYS: no secret to sign cookies with. Set it to" in caplog.text
-    (failed,) = lifespan(middleware, "startup")
+    (failed,) = lifespan(middleware, "startup", fails=True)
     assert failed["type"] == "lifespan.startup.failed"
     assert "CONSENT_SECRET_KEYS" in failed["message"]
     answer = ask(middleware)

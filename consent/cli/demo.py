@@ -36,6 +36,11 @@ def add(subparsers: Subparsers) -> None:
         default=Path("demo-site"),
         help="the folder for configuration, secrets, policies and ledger; made if missing (default: %(default)s)",
     )
+    parser.add_argument(
+        "--csp",
+        action="store_true",
+        help="let the pages send a Content-Security-Policy, to see it narrowed; a yes then reloads the page",
+    )
     parser.set_defaults(run=run)
 
 
@@ -60,6 +65,7 @@ def run(args: argparse.Namespace) -> int:
                 folder,
                 listening=listening,
                 tracker_listening=tracker_listening,
+                csp=args.csp,
                 announce=lambda: print(_addresses(settings, port=args.port, written=written), flush=True),
             )
     except ConfigurationError as error:

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 SITE = Path(__file__).parent / "site"
 LANGUAGES = ("en", "uk")
-QUOTES = {"en": "“”‘’", "uk": "«»„“"}
+QUOTES = {"en": "\u201c\u201d\u2018\u2019", "uk": "\u00ab\u00bb\u201e\u201c"}
 SECTIONS = ("city", "science", "culture", "economy")
 EMBEDS = ("video", "post", "advert")
 _FENCE = "+++\n"

@@ -42,13 +42,15 @@ def create_site(
     corrections: Path,
     choose: Callable[[str], str] = secrets.choice,
     clock: Callable[[], float] = time.time,
+    csp: bool = True,
 ) -> Starlette:
     """Return the news site as a bare application, with nothing in front of it.
 
-    `corrections` is the file that readers' reports go to. `choose` picks one letter, for the headline test.
+    `corrections` is the file that readers' reports go to. `choose` picks one letter, for the headline test. Without
+    `csp` its pages send no Content-Security-Policy.
     """
     newsroom = Newsroom(
-        trackers=trackers, tracker_port=tracker_port, corrections=corrections, choose=choose, clock=clock
+        trackers=trackers, tracker_port=tracker_port, corrections=corrections, choose=choose, clock=clock, csp=csp
     )
     pages: tuple[tuple[str, Endpoint, str], ...] = (
         ("/", newsroom.front, "GET"),
@@ -83,6 +85,7 @@ class Newsroom:
         corrections: Path,
         choose: Callable[[str], str],
         clock: Callable[[], float],
+        csp: bool,
     ) -> None:
         self._paper: Paper = read_paper()
         self._words = read_words()
@@ -91,6 +94,7 @@ class Newsroom:
         self._corrections = corrections
         self._choose = choose
         self._clock = clock
+        self._csp = csp
         environment = Environment(
             loader=FileSystemLoader(SITE / "templates"),
             autoescape=True,
@@ -205,6 +209,7 @@ class Newsroom:
     ) -> Response:
         language = language or self._language(request)
         nonce = secrets.token_urlsafe(16)
+        policy = content_security_policy(nonce=nonce, tracker_port=self._tracker_port)
         path = request.url.path
         other = next(tag for tag in LANGUAGES if tag != language)
         return self._templates.TemplateResponse(
@@ -221,8 +226,8 @@ class Newsroom:
             },
             status_code=status,
             headers={
+                **({"Content-Security-Policy": policy} if self._csp else {}),
                 "Content-Language": language,
-                "Content-Security-Policy": content_security_policy(nonce=nonce, tracker_port=self._tracker_port),
                 "Referrer-Policy": "no-referrer-when-downgrade",
                 "X-Content-Type-Options": "nosniff",
             },

@@ -50,17 +50,23 @@ def listen(host: str, port: int, *, option: str) -> socket.socket:
     return opened
 
 
-def guarded_site(folder: Path, *, trackers: TrackerLog, tracker_port: int) -> Starlette:
+def guarded_site(folder: Path, *, trackers: TrackerLog, tracker_port: int, csp: bool) -> Starlette:
     """Return the news site as a reader meets it: behind consent, which is read from the folder, and compression."""
     os.environ[CONFIG_VARIABLE] = str(folder / CONFIG_FILE)
-    app = create_site(trackers=trackers, tracker_port=tracker_port, corrections=folder / CORRECTIONS_FILE)
+    corrections = folder / CORRECTIONS_FILE
+    app = create_site(trackers=trackers, tracker_port=tracker_port, corrections=corrections, csp=csp)
     app.add_middleware(ConsentMiddleware)
     app.add_middleware(GZipMiddleware)
     return app
 
 
 def serve(
-    folder: Path, *, listening: socket.socket, tracker_listening: socket.socket, announce: Callable[[], None]
+    folder: Path,
+    *,
+    listening: socket.socket,
+    tracker_listening: socket.socket,
+    announce: Callable[[], None],
+    csp: bool = False,
 ) -> int:
     """Serve until Ctrl-C or SIGTERM and return an exit code, 1 if the site did not start.
 
@@ -69,7 +75,7 @@ def serve(
     host, tracker_port = tracker_listening.getsockname()[:2]
     log = TrackerProcess(host=_EVERY_ADDRESS.get(host, host), port=tracker_port)
     with trackers(tracker_listening):
-        return _serve(guarded_site(folder, trackers=log, tracker_port=tracker_port), listening, announce)
+        return _serve(guarded_site(folder, trackers=log, tracker_port=tracker_port, csp=csp), listening, announce)
 
 
 @contextmanager

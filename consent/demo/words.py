@@ -11,7 +11,6 @@ from babel.dates import format_date, format_time
 
 from consent.demo.articles import LANGUAGES, SITE
 
-
 _LOCALES = {"en": "en_GB", "uk": "uk"}
 
 

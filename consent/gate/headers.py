@@ -60,7 +60,8 @@ def cookie_owners(name: str, catalogue: Catalogue) -> tuple[Service, ...]:
 
 def _held(owners: Sequence[Service], catalogue: Catalogue, allowed: Collection[str]) -> bool:
     return bool(owners) and not any(
-        service.key in allowed and catalogue.service(service.key) is not None for service in owners
+        (service.key in allowed or service.required) and catalogue.service(service.key) is not None
+        for service in owners
     )
 
 

@@ -47,14 +47,21 @@ class Database:
         self._carried: list[sqlite3.Connection] = []
         self._file: tuple[int, int] | None = None
         self.settings: Mapping[str, bytes] = {}
-        forget = weakref.WeakMethod(self._forget)
-        os.register_at_fork(after_in_child=lambda: (forget() or _nothing)())
+        _databases.add(self)
 
-    def _forget(self) -> None:
-        # In the child of a fork, closing a connection of the parent could take its write-ahead log away, and the lock
-        # may be held by nobody: one is kept and not used, the other made anew.
+    def hold(self) -> None:
+        """Let no thread be inside SQLite while the process forks: a lock taken there would never be given back."""
+        self._lock.acquire()
+
+    def release(self) -> None:
+        """Go on after a fork, in the parent."""
+        self._lock.release()
+
+    def forget(self) -> None:
+        """Begin anew after a fork, in the child."""
         self._lock = threading.RLock()
         if self._connection is not None:
+            # Closing a connection of the parent could take its write-ahead log away: it is kept, and not used.
             self._carried.append(self._connection)
             self._connection = None
 
@@ -177,10 +184,6 @@ class Database:
             raise
 
 
-def _nothing() -> None:
-    """Do nothing, for a database that is gone."""
-
-
 def _number(connection: sqlite3.Connection, statement: str) -> int:
     return int(connection.execute(statement).fetchone()[0])
 
@@ -191,3 +194,26 @@ def _refuse_foreign(connection: sqlite3.Connection, *, place: str) -> None:
         raise ConfigurationError(
             "this SQLite file is not a ledger", place=place, remedy="Give the ledger a file of its own"
         )
+
+
+_databases: weakref.WeakSet[Database] = weakref.WeakSet()
+_held: list[Database] = []
+
+
+def _before_fork() -> None:
+    _held[:] = _databases
+    for database in _held:
+        database.hold()
+
+
+def _after_in_parent() -> None:
+    while _held:
+        _held.pop().release()
+
+
+def _after_in_child() -> None:
+    while _held:
+        _held.pop().forget()
+
+
+os.register_at_fork(before=_before_fork, after_in_parent=_after_in_parent, after_in_child=_after_in_child)

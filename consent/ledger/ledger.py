@@ -135,7 +135,11 @@ class Ledger:
             return await self._writer.outcome(item, patience=HONOUR_PATIENCE)
         except LedgerUnavailableError:
             # Should the writer have it in hand after all, the request id keeps it to one entry.
-            await asyncio.to_thread(self._writer.keep, [draft])
+            try:
+                await asyncio.to_thread(self._writer.keep, [draft])
+            except RuntimeError:
+                # The event loop is shutting down and starts no thread any more; nobody is held up by now.
+                self._writer.keep([draft])
             return None
 
     # --- chores of the writer thread

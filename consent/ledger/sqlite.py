@@ -60,12 +60,13 @@ class SqliteStore:
         size, roots, newest = connection.execute("SELECT size, roots, recorded_at FROM head").fetchone()
         tree = merkle.Frontier.from_bytes(roots, size=size)
         recorded_at = max(now, newest)
-        appended: dict[bytes, Appended] = {}
+        records = [self._record(draft) for draft in drafts]
+        known = _known(connection, records)
+        before = len(known)
         leaves, entries, nodes, subjects, revocations, publications = [], [], [], [], [], []
         answers = []
-        for draft in drafts:
-            record = self._record(draft)
-            there = appended.get(record.bytes) or _appended(connection, record)
+        for draft, record in zip(drafts, records, strict=True):
+            there = known.get(record)
             if there is None:
                 salt = None if draft.subject is None else secrets.token_bytes(16)
                 body = leaf(
@@ -87,9 +88,9 @@ class SqliteStore:
                     revocations.append((self._keyed(draft.subject), draft.revoked_before))
                 if draft.unique is not None:
                     publications.append((draft.unique, there.index))
-                appended[record.bytes] = there
+                known[record] = there
             answers.append(there)
-        if appended:
+        if len(known) > before:
             connection.executemany("INSERT INTO leaf VALUES (?, ?, ?)", leaves)
             connection.executemany("INSERT INTO entry VALUES (?, ?, ?)", entries)
             connection.executemany("INSERT INTO node VALUES (?, ?, ?)", nodes)
@@ -102,9 +103,8 @@ class SqliteStore:
     def _record(self, draft: Draft) -> UUID:
         # Made from the request id, so that one index serves both; the key keeps anybody from making the way back.
         name = f"request {draft.request_id}" if draft.unique is None else f"unique {draft.unique}"
-        return UUID(
-            bytes=hmac.digest(self._database.settings["record_key"], name.encode(), hashlib.sha256)[:16], version=4
-        )
+        key = self._database.settings["record_key"]
+        return UUID(bytes=hashlib.blake2b(name.encode(), key=key, digest_size=16).digest(), version=4)
 
     def erase(self, consent_id: bytes, *, draft: Draft, now: int) -> Appended:
         """Delete the rows about a consent id and append `draft`, which names how many there were; see Store."""
@@ -293,10 +293,14 @@ def _document(row: tuple[str, str, bytes, str]) -> Document:
     return Document(kind=kind, media_type=media_type, data=data, language=language)
 
 
-def _appended(connection: sqlite3.Connection, record: UUID) -> Appended | None:
-    row = connection.execute(
-        "SELECT idx, hash, recorded_at FROM leaf JOIN entry USING (idx) WHERE record=?", (record.bytes,)
-    ).fetchone()
-    if row is None:
-        return None
-    return Appended(index=row[0], record=record, leaf_hash=row[1], recorded_at=row[2])
+def _known(connection: sqlite3.Connection, records: Sequence[UUID]) -> dict[UUID, Appended]:
+    marks = ",".join("?" * len(records))
+    rows = connection.execute(
+        f"SELECT idx, hash, record, recorded_at FROM leaf JOIN entry USING (idx) WHERE record IN ({marks})",  # noqa: S608
+        [record.bytes for record in records],
+    )
+    known = {}
+    for index, node, raw, recorded_at in rows:
+        record = UUID(bytes=raw)
+        known[record] = Appended(index=index, record=record, leaf_hash=node, recorded_at=recorded_at)
+    return known

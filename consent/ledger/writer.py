@@ -72,12 +72,11 @@ class Writer:
         self._capacity = capacity
         self._chores = chores
         self.lost = 0
-        self._reset()
-        # In the child of a fork there is no thread, and a lock may be held by nobody.
-        reset = weakref.WeakMethod(self._reset)
-        os.register_at_fork(after_in_child=lambda: (reset() or _nothing)())
+        self.reset()
+        _writers.add(self)
 
-    def _reset(self) -> None:
+    def reset(self) -> None:
+        """Begin anew: in the child of a fork there is no thread, and a lock may be held by nobody."""
         self._starting = threading.Lock()
         self._waiting: queues.Queue[Item | None] = queues.Queue(self._capacity)
         self._claims = threading.Lock()
@@ -287,10 +286,6 @@ class _Gap:
     until: int = 0
 
 
-def _nothing() -> None:
-    """Do nothing, for a writer that is gone."""
-
-
 def _settle(
     settled: Sequence[tuple[asyncio.Future[Appended | None], Appended | LedgerUnavailableError | None]],
 ) -> None:
@@ -301,3 +296,14 @@ def _settle(
             future.set_exception(answer)
         else:
             future.set_result(answer)
+
+
+_writers: weakref.WeakSet[Writer] = weakref.WeakSet()
+
+
+def _after_in_child() -> None:
+    for writer in list(_writers):
+        writer.reset()
+
+
+os.register_at_fork(after_in_child=_after_in_child)

@@ -197,8 +197,9 @@ def _table(table: Table) -> str:
         f'<tr><th scope="row">{_value(row[0])}</th>{"".join(f"<td>{_value(value)}</td>" for value in row[1:])}</tr>\n'
         for row in table.rows
     )
+    label = escape(", ".join(table.head))
     return (
-        f'<div class="consent-table"><table>\n<thead>\n<tr>{head}</tr>\n</thead>\n'
+        f'<div class="consent-table" tabindex="0" role="group" aria-label="{label}"><table>\n<thead>\n<tr>{head}</tr>\n</thead>\n'
         f"<tbody>\n{rows}</tbody>\n</table></div>\n"
     )
 

@@ -8,7 +8,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.types import ASGIApp
 
 from consent.site import Site
@@ -93,7 +93,10 @@ def build(site: Site) -> ASGIApp:
         Route("/audit/entries.csv", audit.csv),
     ]
     app = Starlette(
-        routes=[Route(site.settings.prefix, to_the_index), Mount(site.settings.prefix, routes=routes)],
+        routes=[
+            Route(site.settings.prefix, to_the_index),
+            Mount(site.settings.prefix, Router(routes, redirect_slashes=False)),
+        ],
         exception_handlers={HTTPException: http_error, Exception: failed},
     )
     # Starlette's own redirects are absolute, to whatever host and scheme the request names.

@@ -151,4 +151,3 @@ class Audit:
 
 def _digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
-

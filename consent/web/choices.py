@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote, urlencode, urlsplit
@@ -209,11 +210,11 @@ class Choices:
                         {key for s in after.catalogue.optional if s.key not in after.allowed for key in s.storage}
                     ),
                     "undeletable": [one["title"] for one in gone],
-                    "reload": bool(decision.withdrawn) or self._needs_reload(decision, after),
+                    "reload": bool(decision.withdrawn) or _starts_late(after, after.allowed - decision.before.allowed),
                 }
             )
         else:
-            response = RedirectResponse(self._way_back(submission, withdrawn, next_path, said), 303)
+            response = RedirectResponse(self._way_back(submission, decision, next_path, said), 303)
         response.headers["Cache-Control"] = "no-store"
         if said != "unchanged":
             self._set_cookie(response, decision)
@@ -231,13 +232,10 @@ class Choices:
             "set-cookie", site.cookie_header(site.cookie_name, value, expires_at=site.expiry(choice))
         )
 
-    def _needs_reload(self, decision: Decision, after: Consent) -> bool:
-        fresh = after.allowed - decision.before.allowed
-        return any(service.key in fresh and service.revive == "reload" for service in after.catalogue.services)
-
-    def _way_back(self, submission: Submission, withdrawn: list[str], next_path: str, said: str) -> str:
-        if submission.layer != "choices" and not withdrawn:
+    def _way_back(self, submission: Submission, decision: Decision, next_path: str, said: str) -> str:
+        if submission.layer != "choices" and not decision.withdrawn:
             return next_path
+        withdrawn = sorted(decision.withdrawn & decision.shown.services.keys())
         return f"{self._path}?{urlencode({'said': said, 'next': next_path, 'was': withdrawn}, doseq=True)}"
 
     def _conflict(self, request: Request, consent: Consent, changed: frozenset[str], *, next_path: str) -> Response:
@@ -333,13 +331,20 @@ class Choices:
             logger.error("loading once was not recorded, and does not happen: %s", error)
             return self._answers.error(request, 503, key="error.not_recorded")
         if wants_json(request):
-            return self._answers.json(_state(replace(consent, once=frozenset({key}))) | {"once": key})
+            return self._answers.json(
+                _state(replace(consent, once=frozenset({key}))) | {"once": key, "reload": _starts_late(consent, {key})}
+            )
         path = unquote(urlsplit(next_path).path)
         value = cookie.seal_once(key, path=path, now=now, by=site.once_signer)
         response = RedirectResponse(next_path, 303, {"Cache-Control": "no-store"})
         header = site.cookie_header(site.once_cookie_name, value, expires_at=now + cookie.ONCE_SECONDS)
         response.headers.append("set-cookie", header)
         return response
+
+
+def _starts_late(consent: Consent, keys: Collection[str]) -> bool:
+    """Tell whether one of these services cannot start on a page that is loaded already."""
+    return any(service.key in keys and service.revive == "reload" for service in consent.catalogue.services)
 
 
 def _state(consent: Consent) -> dict[str, Any]:

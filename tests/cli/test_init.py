@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consent.cli import init
@@ -69,8 +69,8 @@ def test_secrets_are_fresh_private_and_not_printed(tmp_path: Path, capsys: pytes
     for name in ("a", "b"):
         assert main(["init", str(tmp_path / name)]) == 0
         assert (tmp_path / name / ".env").stat().st_mode & 0o777 == 0o600
-        settings = ConsentSettings.from_toml(tmp_path / name / "consent.toml")
-        secrets += [one.get_secret_value() for one in (*settings.secret_keys, *settings.audit_tokens)]
+        written = ConsentSettings.from_toml(tmp_path / name / "consent.toml")
+        secrets += [one.get_secret_value() for one in (*written.secret_keys, *written.audit_tokens)]
     assert len(secrets) == 4
     assert len(set(secrets)) == 4
     assert all(len(secret) >= 43 for secret in secrets)
@@ -176,6 +176,32 @@ def test_git_ignores_all_that_is_kept_there(tmp_path: Path) -> None:
         assert any(Path(name.rstrip("/")).match(line.rstrip("/")) for line in lines), name
 
 
+def test_only_what_is_to_be_filled_in_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The check of a new site asks for the policies to be filled in, with file and line, and for nothing else."""
+    for words in ([], ["--origin", "https://meridian.example", "--language", "uk", "--language", "en"]):
+        folder = tmp_path / f"site-{len(words)}"
+        assert main(["init", str(folder), *words]) == 0
+        capsys.readouterr()
+        assert main(["check", "--config", str(folder / "consent.toml")]) == 1
+        errors = [line for line in capsys.readouterr().out.splitlines() if " error " in line]
+        assert errors
+        assert all(re.match(r"C304 error policies/\w+/1\.(en|uk)\.md:\d+: ", line) for line in errors), errors
+
+
+def test_a_filled_in_site_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Once the controller is named and the brackets are written, no error and no warning is left."""
+    main(["init", str(tmp_path), "--language", "en", "--language", "uk"])
+    config = tmp_path / "consent.toml"
+    config.write_text(
+        re.sub(r'^(name|address|contact) = ""', r'\1 = "Meridian Media Ltd"', config.read_text(), flags=re.M)
+    )
+    for path in tmp_path.glob("policies/*/*.md"):
+        path.write_text(re.sub(r"\[\[.*?\]\]", "14 days", path.read_text(), flags=re.S))
+    capsys.readouterr()
+    assert main(["check", "--config", str(config)]) == 0
+    assert {line.split()[1] for line in capsys.readouterr().out.splitlines() if line[0] == "C"} == {"info"}
+
+
 def test_the_starter_policies_take_effect_today(tmp_path: Path) -> None:
     """The policies differ from those that are shipped in their first day alone."""
     init.write(tmp_path, name="", origins=["https://a.example"], spoken=["uk", "en"], today=TODAY)
@@ -214,6 +240,7 @@ def test_wrong_words_write_nothing(words: list[str], tmp_path: Path, capsys: pyt
     assert not (tmp_path / "site").exists()
 
 
+@settings(deadline=None)
 @given(name=st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
 def test_any_name_is_written_so_that_it_reads_the_same(name: str) -> None:
     """Quotes, dollars, line ends and control characters in a name do not break the configuration."""
@@ -242,6 +269,6 @@ def test_every_example_in_it_can_be_switched_on(tmp_path: Path) -> None:
     path.write_text(re.sub(r'^#(?=[\w"[])', "", text, flags=re.M))
     (tmp_path / ".env").write_text("CONSENT_SECRET_KEYS='[\"0123456789abcdefghijklmnopqrstuvwxyz\"]'\n")
     (tmp_path / "consent-templates").mkdir()
-    settings = ConsentSettings.from_toml(path)
-    assert {"youtube", "reader-stats"} == set(settings.services)
-    Site(settings).close()
+    site = Site(ConsentSettings.from_toml(path))
+    site.close()
+    assert {"youtube", "reader-stats"} == set(site.settings.services)

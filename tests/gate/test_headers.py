@@ -123,7 +123,7 @@ def test_expiring_is_bounded() -> None:
         ("</own.css>; rel=preload, <https://tracker.test>; rel=preconnect", "</own.css>; rel=preload"),
         ("<https://tracker.test/,x>; rel=prefetch,</a>; rel=next", "</a>; rel=next"),
         ('</a>; rel="preload"; imagesrcset="/b 1x, //tracker.test/c 2x"', None),
-        ('</a>; rel=preload; title="x, <https://tracker.test>; rel=preload', None),
+        ('</a>; rel=preload; title="x, <https://tracker.test>; rel=preload', '</a>; rel=preload; title="x'),
         ("<https://tracker.test/>; rel=canonical", "<https://tracker.test/>; rel=canonical"),
         ("<https://login.test/>; rel=preconnect", "<https://login.test/>; rel=preconnect"),
         ("nonsense", "nonsense"),

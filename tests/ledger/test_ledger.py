@@ -311,6 +311,22 @@ def test_honour_does_not_wait_for_a_hanging_store(
     assert [entry["status"] for entry in bodies(ledger)] == ["refused"]
 
 
+def test_honour_while_the_loop_shuts_down(
+    fragile: Fragile, make_ledger: MakeLedger, make_draft: MakeDraft, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A refusal is kept even where the event loop starts no threads any more."""
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("cannot schedule new futures after shutdown")
+
+    ledger = make_ledger(fragile)
+    ledger.start()
+    ledger.close()
+    monkeypatch.setattr(asyncio, "to_thread", refuse)
+    assert asyncio.run(ledger.honour(make_draft(content={"status": "refused"}))) is None
+    assert ledger.queued == 1
+
+
 def test_no_queue_either(
     fragile: Fragile, make_ledger: MakeLedger, make_draft: MakeDraft, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -504,6 +520,10 @@ def test_forked_worker(make_ledger: MakeLedger, make_draft: MakeDraft) -> None:
     asyncio.run(ledger.record(make_draft()))
     child = os.fork()
     if child == 0:
-        os._exit(asyncio.run(ledger.record(make_draft())).index)
+        index = 99
+        try:
+            index = asyncio.run(ledger.record(make_draft())).index
+        finally:
+            os._exit(index)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
     assert asyncio.run(ledger.record(make_draft())).index == 2

@@ -22,7 +22,7 @@ ALLOWED = {
     *("a", "blockquote", "br", "code", "dd", "div", "dl", "dt", "em", "h2", "h3", "h4", "h5", "h6", "hr", "img", "li"),
     *("ol", "p", "pre", "section", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul"),
 }
-ATTRIBUTES = {"alt", "class", "href", "id", "rel", "scope", "src", "start", "title"}
+ATTRIBUTES = {"alt", "aria-label", "class", "href", "id", "rel", "role", "scope", "src", "start", "tabindex", "title"}
 VOID = {"br", "hr", "img"}
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from consent.choice import cookie
-from consent.choice.catalogue import KEY, STANDARD_PURPOSES, Catalogue, Purpose, Service, Text, claimed_twice
+from consent.choice.catalogue import STANDARD_PURPOSES, Catalogue, Purpose, Service, Text, claimed_twice
 from consent.choice.choice import acceptance, identified
 from consent.choice.notice import build
 from consent.cli.findings.finding import Finding, error, info, raised, warning
@@ -44,35 +45,45 @@ def find(settings: ConsentSettings) -> Iterator[Finding]:
 
 def _catalogue(settings: ConsentSettings, refused: list[Finding]) -> Catalogue:
     """Return the catalogue of all that can be understood, and note everything that cannot."""
-    remedy = "Correct this table"
-    twice: set[str] = set()
-    purposes: dict[str, dict[str, Any]] = {}
-    for key, table in settings.purposes.items():
-        try:
-            _of(settings, purposes={key: table})
-            purposes[key] = table
-        except CatalogueError as wrong:
-            refused.append(raised("C200", wrong, place=f"purposes.{key}", remedy=remedy))
-            if KEY.fullmatch(key):
-                purposes[key] = {}
+    try:
+        return catalogue_of(settings, cookies=())
+    except CatalogueError:
+        # The first refusal says nothing about the tables after it, so each is now looked at by itself.
+        purposes = _understood_purposes(settings, refused)
     services: dict[str, Service | None] = {}
     for key, table in settings.services.items():
         try:
             services[key] = _of(settings, purposes=purposes, services={key: table}).service(key)
         except CatalogueError as wrong:
-            refused.append(raised("C200", wrong, place=f"services.{key}", remedy=remedy))
+            refused.append(_refused(wrong, f"services.{key}"))
+    twice = set()
     for host, first, second in claimed_twice(one for _, one in sorted(services.items()) if one is not None):
-        refused.append(
-            error(
-                "C201",
-                f"services.{second}",
-                f"host {host!r} is already claimed by {first!r}",
-                "Leave the host to one of the two services",
-            )
-        )
+        place = f"services.{second}"
+        what = f"host {host!r} is already claimed by {first!r}"
+        refused.append(error("C201", place, what, "Leave the host to one of the two services"))
         twice.add(second)
     kept = {key: table for key, table in settings.services.items() if key in services and key not in twice}
     return _of(settings, purposes=purposes, services=kept)
+
+
+def _understood_purposes(settings: ConsentSettings, refused: list[Finding]) -> dict[str, Mapping[str, Any]]:
+    """Return the tables that can be understood, and an empty one where only the key can: services may name it."""
+    purposes: dict[str, Mapping[str, Any]] = {}
+    for key, table in settings.purposes.items():
+        for number, attempt in enumerate((table, {})):
+            try:
+                _of(settings, purposes={key: attempt})
+            except CatalogueError as wrong:
+                if number == 0:
+                    refused.append(_refused(wrong, f"purposes.{key}"))
+            else:
+                purposes[key] = attempt
+                break
+    return purposes
+
+
+def _refused(wrong: CatalogueError, place: str) -> Finding:
+    return raised("C200", wrong, place=place, remedy="Correct this table")
 
 
 def _of(
@@ -167,25 +178,33 @@ def _tracks(name: str, known: Service) -> bool:
 
 
 def _known_hosts(service: Service, settings: ConsentSettings) -> Iterator[Finding]:
-    known = known_services()
-    if service.key in known:
+    if service.key in known_services():
         return
     for host in service.hosts:
-        owner = next(
-            (
-                one.key
-                for one in known.values()
-                if one.key not in settings.services and any(_overlap(host, other) for other in one.hosts)
-            ),
-            None,
-        )
-        if owner is not None:
+        near = _hosts_by_domain().get(_domain(host), ())
+        keys = [key for other, key in near if key not in settings.services and _overlap(host, other)]
+        owners = [f"[services.{key}]" for key in dict.fromkeys(keys)]
+        if owners:
             yield warning(
                 "C209",
                 f"services.{service.key}.hosts",
-                f"{host!r} belongs to the built-in service {owner!r}, whose facts are then not shown",
-                f"Switch it on with [services.{owner}] and change its fields there",
+                f"{host!r} also stands for what is built in as {', '.join(owners)}, whose facts are then not shown",
+                "Switch that on by its key, and change its fields there; or name a narrower host",
             )
+
+
+@cache
+def _hosts_by_domain() -> Mapping[str, Sequence[tuple[str, str]]]:
+    """Return the hosts of the known services with their keys, by the last two labels, which related hosts share."""
+    domains: dict[str, list[tuple[str, str]]] = {}
+    for known in known_services().values():
+        for host in known.hosts:
+            domains.setdefault(_domain(host), []).append((host, known.key))
+    return domains
+
+
+def _domain(host: str) -> str:
+    return ".".join(host.partition("/")[0].partition(":")[0].split(".")[-2:])
 
 
 def _overlap(first: str, second: str) -> bool:

@@ -24,15 +24,17 @@ def find(settings: ConsentSettings, *, config: Path) -> Iterator[Finding]:
     """Yield what is wrong with keys and tokens; no finding ever shows one."""
     keys = [key.get_secret_value() for key in settings.secret_keys]
     tokens = [token.get_secret_value() for token in settings.audit_tokens]
-    if not any(keys):
+    if not keys or not all(keys):
         yield error(
             "C010",
             KEYS,
-            "there is no secret to sign cookies with, so the site does not start",
+            f"there is {'an empty' if keys else 'no'} secret to sign cookies with, so the site does not start",
             f"Set it to a JSON list with one long random text: {_ANOTHER}",
         )
     examples = _example_texts(settings.folder)
     for number, key in enumerate(keys, 1):
+        if not key:
+            continue
         place = f"{KEYS}, key {number}"
         if len(key) < SHORTEST:
             yield error(
@@ -76,8 +78,6 @@ def _tokens(tokens: list[str], examples: dict[str, str]) -> Iterator[Finding]:
 def _known(secret: str, place: str, examples: dict[str, str]) -> Iterator[Finding]:
     """Yield a finding for a secret that is a filler, or stands in a file that is there to be copied."""
     remedy = f"Replace it: {_ANOTHER}"
-    if not secret:
-        return
     filler = next((filler for filler in _FILLERS if filler in secret.lower()), None)
     if filler is not None or len(set(secret)) < _FEWEST_CHARACTERS:
         yield error("C012", place, "reads like a filler and not like a random text", remedy)

@@ -50,7 +50,7 @@ def _origins(settings: ConsentSettings) -> Iterator[Finding]:
         yield error(
             "C100",
             "origins",
-            "the site does not say where it lives, so its ledger has no name and its own forms look foreign",
+            "the site does not say where it lives: its ledger has no name, and its own forms are known by Host alone",
             'Add origins = ["https://meridian.example"], with the address that visitors use',
         )
     for origin in settings.origins:

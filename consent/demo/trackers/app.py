@@ -90,7 +90,7 @@ def create_trackers(log: Log | None = None) -> Starlette:
 
 
 def _with_cookie(name: str, answer: Answer) -> Answer:
-    """Let an answer set two cookies: one that comes back from every site that embeds this third party, one from this site.
+    """Let an answer set two cookies: one that every embedding site sends back, and one that only this site does.
 
     Browsers that refuse the first kind still keep the second. Source: Cookies Having Independent Partitioned State.
     """

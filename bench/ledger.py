@@ -1,0 +1,185 @@
+"""Measure the ledger: appends beside one commit a record, export and verification with peak memory.
+
+    python bench/ledger.py [ENTRIES]
+
+Wall and processor time are both shown, since only the second means much on a machine that others use.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from consent import verify
+from consent.ledger.bundle import write_bundle
+from consent.ledger.checkpoint import Signer
+from consent.ledger.entry import Draft
+from consent.ledger.export import Span, write_csv, write_jsonl
+from consent.ledger.ledger import Ledger
+from consent.ledger.merkle import Frontier, leaf_hash
+from consent.ledger.sqlite import SqliteStore
+from consent.ledger.store import Document
+
+ORIGIN = "https://meridian.example"
+SIGNER = Signer("meridian.example", seed=b"b" * 32)
+NOTICE = Document(kind="notice", media_type="application/json", data=b'{"schema":1}', language="en")
+SERVICES = ("comments", "donations", "fonts", "maps", "reader-stats", "video")
+
+
+def draft(number: int) -> Draft:
+    """Return a record as a site of six services makes it; every third refuses, and so has no subject."""
+    refused = number % 3 == 0
+    answers = {service: not refused and (number >> place) & 1 == 0 for place, service in enumerate(SERVICES)}
+    return Draft(
+        kind="consent",
+        decided_at=1_795_343_400 + number // 100,
+        subject=None if refused else number.to_bytes(16, "big"),
+        content={
+            "status": "refused" if refused else "given",
+            "method": "reject_all" if refused else "save",
+            "scope": "site",
+            "purposes": {"analytics": not refused, "marketing": False, "media": not refused},
+            "services": answers,
+            "notice": NOTICE.digest,
+            "rendering": NOTICE.digest,
+            "policies": [{"slug": "privacy", "version": "1", "language": "en", "sha256": NOTICE.digest}],
+            "language": "en",
+            "regime": "opt-in",
+            "country": None,
+            "signals": {"gpc": False},
+        },
+    )
+
+
+@contextmanager
+def measured(what: str, *, count: int) -> Iterator[None]:
+    """Print how many a second were done meanwhile."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    yield
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    print(f"{what:<44} {count / wall:>10,.0f} /s wall {count / cpu:>10,.0f} /s processor")
+
+
+def store_in(folder: Path, *, name: str) -> SqliteStore:
+    """Return a new store."""
+    return SqliteStore(folder / name, origin=ORIGIN)
+
+
+def bench_store(folder: Path) -> None:
+    """Compare one commit a record with 64 in a commit."""
+    for size, count in ((1, 1_000), (64, 16_000), (512, 30_000)):
+        drafts = [draft(number) for number in range(count)]
+        with closing(store_in(folder, name=f"store-{size}.db")) as store:
+            store.open()
+            with measured(f"store, {size} in a commit", count=count):
+                for first in range(0, count, size):
+                    store.append(drafts[first : first + size], now=1_795_343_400)
+
+
+def bench_ledger(folder: Path) -> None:
+    """Record from coroutines, so many in flight, with the time each waits."""
+    for flight, count in ((1, 1_000), (64, 16_000), (256, 16_000)):
+        ledger = Ledger(store_in(folder, name=f"ledger-{flight}.db"), signer=SIGNER)
+        ledger.start()
+        waits: list[float] = []
+
+        async def visitor(first: int, *, flight: int = flight, count: int = count, ledger: Ledger = ledger) -> None:
+            for number in range(first, count, flight):
+                started = time.perf_counter()
+                await ledger.record(draft(number))
+                waits.append(time.perf_counter() - started)  # noqa: B023 - read before the next round
+
+        async def crowd(*, flight: int = flight) -> None:
+            await asyncio.gather(*[visitor(first) for first in range(flight)])
+
+        with measured(f"ledger, {flight} in flight", count=count):
+            asyncio.run(crowd())
+        cuts = statistics.quantiles(waits, n=100)
+        print(f"{'':<44} p50 {cuts[49] * 1e3:.2f} ms, p99 {cuts[98] * 1e3:.2f} ms")
+        ledger.close()
+
+
+def fill(folder: Path, *, count: int) -> None:
+    """Fill a ledger for the exports."""
+    with closing(store_in(folder, name="full.db")) as store:
+        store.archive(NOTICE)
+        for first in range(0, count, 1_000):
+            store.append([draft(number) for number in range(first, min(first + 1_000, count))], now=1_795_343_400)
+
+
+def stage(name: str, folder: Path) -> None:
+    """Do one stage in a process of its own, so that its peak memory is its own."""
+    store = store_in(folder, name="full.db")
+    count = store.head().size
+    of = Span(first=0, last=count)
+    sink = folder / name
+    stages: dict[str, Callable[[], object]] = {
+        "nothing": lambda: None,
+        "jsonl": lambda: to_jsonl(store, sink, of=of),
+        "csv": lambda: to_csv(store, sink, of=of),
+        "bundle": lambda: write_bundle(Ledger(store, signer=SIGNER), sink),
+        "leaves": lambda: leaves(folder / "bundle"),
+        "verify": lambda: report(folder / "bundle"),
+    }
+    with measured(f"{name} of {count:,} entries", count=count):
+        stages[name]()
+    store.close()
+    # Not ru_maxrss, which a process inherits from the one that started it.
+    status = Path("/proc/self/status").read_text()
+    print(f"{'':<44} peak memory {int(status.partition('VmHWM:')[2].split()[0]) / 1024:.0f} MB")
+
+
+def to_jsonl(store: SqliteStore, path: Path, *, of: Span) -> None:
+    """Export the exact bytes."""
+    with path.open("wb") as out:
+        write_jsonl(store, out, of=of)
+
+
+def to_csv(store: SqliteStore, path: Path, *, of: Span) -> None:
+    """Export the table."""
+    with path.open("w", newline="") as out:
+        write_csv(store, out, of=of)
+
+
+def leaves(bundle: Path) -> None:
+    """Compute the root of the entries alone, as the least that any verification does."""
+    tree = Frontier()
+    with (bundle / "entries.jsonl").open("rb") as entries:
+        for line in entries:
+            tree.append(leaf_hash(line[:-1]))
+    proof = json.loads((bundle / "proof.json").read_bytes())
+    if tree.size != proof["size"]:
+        raise SystemExit("the bundle is not whole")
+
+
+def report(bundle: Path) -> None:
+    """Verify everything."""
+    if problems := verify.verify(bundle, key=verify.Key.read(SIGNER.verifier.text)).problems:
+        raise SystemExit(str(problems))
+
+
+def main() -> None:
+    """Run everything, or one stage where it is named."""
+    if len(sys.argv) == 3:
+        stage(sys.argv[1], Path(sys.argv[2]))
+        return
+    count = int(sys.argv[1]) if len(sys.argv) == 2 else 100_000
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        bench_store(folder)
+        bench_ledger(folder)
+        fill(folder, count=count)
+        for stage_name in ("nothing", "jsonl", "csv", "bundle", "leaves", "verify"):
+            subprocess.run([sys.executable, __file__, stage_name, name], check=True)  # noqa: S603 - our own file
+
+
+if __name__ == "__main__":
+    main()

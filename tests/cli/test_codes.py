@@ -1,0 +1,250 @@
+"""Test that every code of `consent check` finds what it is for."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+import pytest
+
+from consent.cli.findings.finding import CODES, Severity
+from consent.errors import ConfigurationError
+from consent.ledger.checkpoint import Signer
+from tests.cli.place import ORIGIN, SECRET, SERVICE, TOKEN, Change, Place, found, garbage, services
+
+ERROR, WARNING, INFO = Severity
+
+
+def foreign_ledger(place: Place) -> None:
+    """Put an SQLite file of another program where the ledger should be."""
+    with sqlite3.connect(place.folder / "consent.db") as connection:
+        connection.execute("CREATE TABLE cake (layers)")
+    connection.close()
+    (place.folder / "consent.db").chmod(0o600)
+
+
+def other_origin(place: Place) -> None:
+    """Begin the ledger under another origin, and lose its key."""
+    place.publish()
+    place.remove("consent.db.key")
+    place.set(origins=["https://other.example"])
+
+
+def published_then(change: Change) -> Change:
+    """Return a change that comes after the first start."""
+
+    def both(place: Place) -> None:
+        place.publish()
+        change(place)
+
+    return both
+
+
+def mode(path: str, bits: int) -> Change:
+    """Return a change of a file's mode."""
+    return lambda place: (place.folder / path).chmod(bits)
+
+
+CASES: list[tuple[str, Severity, str, str, Change]] = [
+    ("C001", ERROR, "colour", "unknown setting", lambda p: p.set(colour="red")),
+    ("C001", ERROR, "consent.toml", "cannot be read", garbage("consent.toml")),
+    ("C001", ERROR, "origins", "is not an origin", lambda p: p.set(origins=["meridian.example"])),
+    ("C001", ERROR, "environment", "secret_keys", lambda p: (p.folder / ".env").write_text("CONSENT_SECRET_KEYS=x\n")),
+    ("C010", ERROR, "CONSENT_SECRET_KEYS", "no secret", lambda p: p.variable("CONSENT_SECRET_KEYS", None)),
+    ("C010", ERROR, "CONSENT_SECRET_KEYS", "an empty", lambda p: p.variable("CONSENT_SECRET_KEYS", ["", SECRET])),
+    ("C011", ERROR, "key 2", "30 characters", lambda p: p.variable("CONSENT_SECRET_KEYS", [SECRET, SECRET[:30]])),
+    ("C012", ERROR, "key 1", "filler", lambda p: p.variable("CONSENT_SECRET_KEYS", ["change-me-" + SECRET])),
+    ("C012", ERROR, "key 1", "filler", lambda p: p.variable("CONSENT_SECRET_KEYS", ["0123" * 10])),
+    ("C012", ERROR, "key 1", "README.md", lambda p: (p.folder / "README.md").write_text(f"Use {SECRET}.")),
+    ("C012", ERROR, "token 1", ".env.example", lambda p: (p.folder / ".env.example").write_text(f"T={TOKEN}")),
+    ("C013", WARNING, "consent.toml, secret_keys", "copied", lambda p: p.set(secret_keys=[SECRET])),
+    ("C014", ERROR, "token 1", "20 characters", lambda p: p.variable("CONSENT_AUDIT_TOKENS", [TOKEN[:20]])),
+    ("C015", WARNING, "token 2", "token 1", lambda p: p.variable("CONSENT_AUDIT_TOKENS", [TOKEN, TOKEN])),
+    ("C016", INFO, "CONSENT_AUDIT_TOKENS", "off", lambda p: p.variable("CONSENT_AUDIT_TOKENS", None)),
+    ("C100", ERROR, "origins", "where it lives", lambda p: p.set(origins=None)),
+    ("C101", ERROR, "http://m.example", "no Secure cookie", lambda p: p.set(origins=["http://m.example"])),
+    (
+        "C101",
+        ERROR,
+        "http://m.example",
+        "readable",
+        lambda p: p.set(origins=["http://m.example"], insecure_cookies=True),
+    ),
+    (
+        "C102",
+        INFO,
+        "http://a.localhost",
+        "local",
+        lambda p: p.set(origins=["http://a.localhost", "http://127.0.0.1:80"]),
+    ),
+    ("C103", ERROR, "insecure_cookies", ORIGIN, lambda p: p.set(insecure_cookies=True)),
+    ("C104", ERROR, "cookie_domain", ORIGIN, lambda p: p.set(cookie_domain="ridian.example")),
+    ("C105", WARNING, "country_header", "nothing depends", lambda p: p.set(country_header="X-Country")),
+    ("C106", WARNING, "regimes", "asked first", lambda p: p.set(regimes={"US": "opt-out"})),
+    ("C107", WARNING, "validity", "long", lambda p: p.set(validity="P14M")),
+    ("C107", WARNING, "validity", "short", lambda p: p.set(validity="P27D")),
+    ("C108", WARNING, "undeclared", "before anybody", lambda p: p.set(undeclared="allow")),
+    ("C109", WARNING, "controller", "no name and no contact", lambda p: p.set(controller={"address": "1 Quay"})),
+    ("C200", ERROR, "services.x", "nothing is said", lambda p: p.service("x")),
+    ("C200", ERROR, "services.reader-stats", "'fun' does not exist", lambda p: p.service(purpose="fun")),
+    ("C200", ERROR, "purposes.Fun", "is not a key", lambda p: p.set(purposes={"Fun": {}})),
+    ("C200", ERROR, "purposes.fun", "unknown field", lambda p: p.set(purposes={"fun": {"colour": "red"}})),
+    ("C201", ERROR, "services.zoo", "'reader-stats'", lambda p: p.service("zoo", **SERVICE)),
+    ("C202", WARNING, "services.reader-stats", "no provider, no data", lambda p: p.service(provider=None, data=None)),
+    ("C202", WARNING, "services.reader-stats", "no title, no country", lambda p: p.service(title=None, country="")),
+    ("C203", INFO, "reader-stats", "no policy_url, no retention", lambda p: p.service(policy_url=None, retention=None)),
+    ("C204", WARNING, "reader-stats.title", "in en", lambda p: p.service(title={"uk": "Статистика"})),
+    ("C204", WARNING, "analytics.title", "in en", lambda p: p.set(purposes={"analytics": {"title": {"uk": "Облік"}}})),
+    ("C205", WARNING, "services.reader-stats.cookies", "'_x'", lambda p: p.service(cookies=[{"name": "_x"}])),
+    ("C206", ERROR, "services.reader-stats", "why it must", lambda p: p.service(purpose="necessary")),
+    ("C207", WARNING, "services.reader-stats", "'statistics'", lambda p: p.service(exemption="statistics")),
+    (
+        "C208",
+        ERROR,
+        "services.reader-stats",
+        "'_ga'",
+        lambda p: p.service(purpose="necessary", justification="We like it", cookies=[{"name": "_ga"}]),
+    ),
+    (
+        "C208",
+        ERROR,
+        "services.chartbeat",
+        "analytics",
+        lambda p: p.service("chartbeat", purpose="necessary", justification="We like it", cookies=[]),
+    ),
+    ("C209", WARNING, "reader-stats.hosts", "[services.youtube]", lambda p: p.service(hosts=["www.youtube.com"])),
+    ("C209", WARNING, "reader-stats.hosts", "[services.google-maps]", lambda p: p.service(hosts=["google.com"])),
+    ("C210", WARNING, "services", "100 services", lambda p: p.set(services=services(100))),
+    ("C211", ERROR, "services", "1400 services", lambda p: p.set(services=services(1400))),
+    ("C212", INFO, "services", "nothing", lambda p: p.set(services=None)),
+    ("C213", WARNING, "purposes.fun", "no title", lambda p: p.set(purposes={"fun": {"description": "Games"}})),
+    ("C300", WARNING, "policies_dir", "'nowhere'", lambda p: p.set(policies_dir="nowhere")),
+    ("C301", WARNING, "policies/privacy", "no privacy policy", lambda p: p.remove("policies/privacy/1.en.md")),
+    (
+        "C302",
+        WARNING,
+        "policies/cookies",
+        "before 9999-01-01",
+        lambda p: p.policy("cookies/1.en.md", effective="9999-01-01"),
+    ),
+    ("C303", ERROR, "policies/privacy/1.en.md", "UTF-8", garbage("policies/privacy/1.en.md")),
+    (
+        "C303",
+        ERROR,
+        "policies/privacy/2.en.md",
+        "not a file",
+        lambda p: (p.folder / "policies/privacy/2.en.md").mkdir(),
+    ),
+    (
+        "C304",
+        ERROR,
+        "policies/privacy/1.en.md:9",
+        "'how long'",
+        lambda p: p.policy("privacy/1.en.md", "a\n\n[[how long]]"),
+    ),
+    (
+        "C304",
+        ERROR,
+        "policies/privacy/1.en.md:7",
+        "'controller.dpo' is empty, which leaves a gap in the text here and in line 9",
+        lambda p: p.policy("privacy/1.en.md", "{{ controller.dpo }}\n\n{{ controller.dpo }}"),
+    ),
+    ("C305", WARNING, "policies/privacy/1.uk.md", "'uk'", lambda p: p.set(languages=["uk"])),
+    (
+        "C306",
+        ERROR,
+        "policies/privacy/1.en.md",
+        "was published with SHA-256",
+        published_then(lambda p: p.policy("privacy/1.en.md", "Another text.\n")),
+    ),
+    (
+        "C307",
+        INFO,
+        "policies/privacy/1.en.md",
+        "copy in the ledger",
+        published_then(lambda p: p.remove("policies/privacy/1.en.md")),
+    ),
+    ("C400", ERROR, "ledger", "'mysql:///x'", lambda p: p.set(ledger="mysql:///x")),
+    ("C401", ERROR, "nowhere/consent.db", "folder", lambda p: p.set(ledger="sqlite:///nowhere/consent.db")),
+    ("C401", ERROR, "consent.db", "is not a file", lambda p: (p.folder / "consent.db").mkdir(0o700)),
+    ("C401", ERROR, "consent.db", "not a database", garbage("consent.db")),
+    ("C402", ERROR, "consent.db", "https://other.example", other_origin),
+    ("C402", ERROR, "consent.db", "not a ledger", foreign_ledger),
+    ("C403", ERROR, "consent.db.key", "not a text", garbage("consent.db.key")),
+    (
+        "C403",
+        ERROR,
+        "consent.db.key",
+        "not a signing key",
+        published_then(lambda p: (p.folder / "consent.db.key").write_text("x")),
+    ),
+    ("C403", ERROR, "CONSENT_LEDGER_KEY", "not a signing key", lambda p: p.set(ledger_key="x")),
+    (
+        "C403",
+        ERROR,
+        "CONSENT_LEDGER_KEY",
+        "'other.example'",
+        lambda p: p.set(ledger_key=Signer.generate("other.example").to_text()),
+    ),
+    ("C404", WARNING, "consent.db.key", "gone", published_then(lambda p: p.remove("consent.db.key"))),
+    ("C405", ERROR, ".env", "everybody", mode(".env", 0o604)),
+    ("C405", WARNING, ".env", "its group", mode(".env", 0o640)),
+    ("C405", ERROR, "consent.db.key", "everybody", published_then(mode("consent.db.key", 0o644))),
+    ("C405", ERROR, "consent.db", "everybody", published_then(mode("consent.db", 0o644))),
+    ("C406", ERROR, "queue_dir", "'consent-queue'", lambda p: (p.folder / "consent-queue").write_text("")),
+    ("C406", ERROR, "queue_dir", "consent.toml/queue", lambda p: p.set(queue_dir="consent.toml/queue")),
+    ("C500", ERROR, "languages", "'tlh'", lambda p: p.set(languages=["tlh"])),
+    (
+        "C501",
+        ERROR,
+        "wording.en.banner.titel",
+        "no text of this key",
+        lambda p: p.set(wording={"en": {"banner.titel": "A"}}),
+    ),
+    ("C502", WARNING, "wording.en.banner.ask", "{n}", lambda p: p.set(wording={"en": {"banner.ask": "May we?"}})),
+    (
+        "C503",
+        ERROR,
+        "wording.en.banner.title",
+        "{name}",
+        lambda p: p.set(wording={"en": {"banner.title": "{site}{name}"}}),
+    ),
+    ("C503", ERROR, "wording.en.banner.title", "braces", lambda p: p.set(wording={"en": {"banner.title": "{site"}})),
+    ("C504", WARNING, "wording.uk", "this language", lambda p: p.set(wording={"uk": {"banner.accept_all": "Так"}})),
+    ("C505", ERROR, "templates_dir", "'nowhere'", lambda p: p.set(templates_dir="nowhere")),
+]
+ENVIRONMENT_CODES = {"C002", "C003"}
+AT_START = {"C001", "C010", "C200", "C201", "C400", "C403", "C500"}
+"""Errors with which the site does not even get built."""
+
+
+@pytest.mark.parametrize(
+    ("code", "severity", "where", "what", "change"), CASES, ids=[f"{one[0]}-{n}" for n, one in enumerate(CASES)]
+)
+def test_every_code_finds_what_it_is_for(
+    code: str,
+    severity: Severity,
+    where: str,
+    what: str,
+    change: Change,
+    place: Place,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One change to a good site gives the finding, with its place and what is wrong, and never shows a secret."""
+    change(place)
+    findings = found(place, capsys)
+    fitting = [one for one in findings if one["code"] == code and where in one["place"] and what in one["what"]]
+    assert len(fitting) == 1, findings
+    assert fitting[0]["severity"] == severity
+    assert fitting[0]["remedy"]
+    assert not any(secret[:20] in json.dumps(findings) for secret in (SECRET, TOKEN))
+    if code in AT_START and severity is ERROR:
+        with pytest.raises((ConfigurationError, UnicodeDecodeError)):
+            place.start()
+    elif not any(one["severity"] == "error" for one in findings):
+        place.start()
+
+
+def test_every_code_has_a_case() -> None:
+    """No code is listed that nothing finds, and none is found that is not listed."""
+    assert {one[0] for one in CASES} | ENVIRONMENT_CODES == set(CODES)

@@ -1,0 +1,108 @@
+"""Let a real Chromium load the pages and see whom it asks."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Error, sync_playwright
+
+from tests.browser.chromium import FLAGS, find_chromium
+from tests.gate.example import CASES, case_body, gated
+from tests.gate.fuzz import document
+from tests.gate.listener import Listener
+
+pytestmark = pytest.mark.browser
+
+SITE = "meridian.example"
+TRACKER = "tracker.test"
+Visit = Callable[[Iterable[str]], None]
+
+
+@contextmanager
+def _browsing(listener: Listener, *, scripting: bool) -> Iterator[Visit]:
+    arguments = [*FLAGS, f"--host-resolver-rules=MAP * 127.0.0.1:{listener.port}", "--ignore-certificate-errors"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=arguments)
+        context = browser.new_context(java_script_enabled=scripting, ignore_https_errors=True)
+
+        def visit(paths: Iterable[str]) -> None:
+            page = context.new_page()
+            for path in paths:
+                try:
+                    page.goto(f"http://{SITE}{path}", wait_until="load", timeout=10_000)
+                except Error:
+                    # A page that sends the visitor elsewhere interrupts its own loading; a new tab goes on.
+                    page.close()
+                    page = context.new_page()
+            page.wait_for_timeout(300)
+
+        yield visit
+        browser.close()
+
+
+def _asked(listener: Listener) -> list[str]:
+    return sorted(path for host, path in listener.asked if host == TRACKER or host.endswith("." + TRACKER))
+
+
+def _case_id(path: str) -> str:
+    return path.strip("/").partition("?")[0]
+
+
+@pytest.mark.parametrize("scripting", [True, False], ids=["scripting", "no-scripting"])
+def test_no_collected_case_reaches_the_tracker(scripting: bool, tmp_path: Path) -> None:
+    """As they are the cases ask for the tracker; gated, none asks or even connects."""
+    bodies = {str(case["id"]): (str(case["content_type"]), *case_body(case)) for case in CASES}
+
+    def answer(host: str, path: str) -> tuple[str, bytes] | None:
+        _, way, identity = (path.partition("?")[0] + "//").split("/")[:3]
+        if host != SITE or identity not in bodies or way not in ("raw", "gated"):
+            return None
+        content_type, body, charset = bodies[identity]
+        return content_type, body if way == "raw" else gated(body, charset=charset)[0]
+
+    listener = Listener(answer, tmp_path)
+    with _browsing(listener, scripting=scripting) as visit:
+        visit(f"/gated/{identity}" for identity in bodies)
+        assert _asked(listener) == []
+        visit(f"/raw/{identity}" for identity in bodies)
+    listener.close()
+    key = "live_with_scripting" if scripting else "live_without_scripting"
+    expected = {str(case["id"]) for case in CASES if case[key]}
+    assert {_case_id(path) for path in _asked(listener)} >= expected
+
+
+def _fuzzed(seed: int, documents: int) -> list[str]:
+    random_ = random.Random(seed)  # noqa: S311 - odd documents, not secrets
+    return [document(random_) for _ in range(documents)]
+
+
+def _visit_fuzzed(documents: list[str], scripting: bool, folder: Path) -> list[str]:
+    def answer(host: str, path: str) -> tuple[str, bytes] | None:
+        number = path.strip("/")
+        if host != SITE or not number.isdigit():
+            return None
+        return "text/html; charset=utf-8", gated(documents[int(number)])[0]
+
+    listener = Listener(answer, folder)
+    with _browsing(listener, scripting=scripting) as visit:
+        visit(f"/{number}" for number in range(len(documents)))
+    listener.close()
+    assert sum(host == SITE for host, _ in listener.asked) >= len(documents)
+    return _asked(listener)
+
+
+@pytest.mark.parametrize("scripting", [True, False], ids=["scripting", "no-scripting"])
+def test_no_odd_document_reaches_the_tracker(scripting: bool, tmp_path: Path) -> None:
+    """A hundred odd documents, gated, ask for nothing."""
+    assert _visit_fuzzed(_fuzzed(77 + scripting, 50), scripting, tmp_path) == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("scripting", [True, False], ids=["scripting", "no-scripting"])
+def test_no_odd_document_reaches_the_tracker_at_length(scripting: bool, tmp_path: Path) -> None:
+    """Five thousand odd documents ask for nothing, on seeds that nothing was mended with."""
+    assert _visit_fuzzed(_fuzzed(9000 + scripting, 2500), scripting, tmp_path) == []
