@@ -1,6 +1,6 @@
 """Help a site test itself: a ledger in memory, a clock that stands still, and visitors who agree.
 
-site = consent.testing.site(services={"matomo": {}})
+site = consent.testing.site(services={"matomo-cloud": {}})
 app = ConsentMiddleware(my_app, site=site)
 client = TestClient(app, base_url="https://testserver")
 consent.testing.grant(client, "analytics")

@@ -359,12 +359,12 @@ def test_one_line_embeds_it(make_site: MakeSite, monkeypatch: pytest.MonkeyPatch
     settings = testing.settings()
     monkeypatch.chdir(settings.folder)
     monkeypatch.setenv("CONSENT_SECRET_KEYS", '["for tests only"]')
-    monkeypatch.setenv("CONSENT_SERVICES__MATOMO__COUNTRY", "IE")
+    monkeypatch.setenv("CONSENT_SERVICES", '{"matomo-cloud": {}}')
     app = Starlette(routes=[Route("/", lambda request: HTMLResponse("<!doctype html><body><p>Hello"))])
     app.add_middleware(ConsentMiddleware)
     with TestClient(app, base_url="https://testserver") as client:
         assert 'id="cst"' in client.get("/").text
-        assert testing.grant(client, "matomo").json()["status"] == "given"
+        assert testing.grant(client, "matomo-cloud").json()["status"] == "given"
 
 
 def test_explicit_settings_raise_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -396,6 +396,24 @@ def test_shifted_proof(bundle: Path, first: int) -> None:
     assert verify.verify(bundle).problems
 
 
+@pytest.mark.parametrize("size", ["07", "-1", "seven", ""])
+def test_signed_notes_that_are_no_checkpoints(bundle: Path, size: str) -> None:
+    """A note with a good signature whose size has another spelling is no checkpoint."""
+    root = (bundle / "checkpoint").read_text().split("\n")[2]
+    (bundle / "checkpoint").write_bytes(SIGNER.sign(f"meridian.example\n{size}\n{root}\n"))
+    remade(bundle)
+    assert [problem.partition(" ")[0] for problem in verify.verify(bundle).problems] == ["checkpoint"]
+
+
+def test_large_files(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file larger than any of its kind is not read into memory, and neither is a line longer than any entry."""
+    monkeypatch.setattr(verify, "SMALL", 2_000)
+    assert any("README.md is too large" in p or "verify.py is too large" in p for p in verify.verify(bundle).problems)
+    monkeypatch.undo()
+    monkeypatch.setattr(verify, "LINE", 100)
+    assert verify.verify(bundle).index == 0
+
+
 def test_subtree_out_of_place(bundle: Path) -> None:
     """A hash that claims a height it cannot have at its place is refused."""
     path = bundle / "proof.json"

@@ -12,7 +12,7 @@ from consent.gate.address import Address
 from consent.gate.context import Context
 from consent.gate.rules import View
 from consent.gate.scanner import CAP, CDATA_END, Bytes, Mode, Scanner, end_at
-from consent.gate.tags import Judge, Judged, Text
+from consent.gate.tags import STYLE_STOP, Judge, Judged, Text
 from consent.gate.tokens import (
     HEAD,
     NAME,
@@ -304,7 +304,8 @@ class Gate(Scanner):
             return end
         name = opening[1:].lower()
         parked = b' type="text/plain" data-consent-service=""' if name in (b"script", b"style") else b""
-        judged = Judged(name=name, rewritten=opening + parked + b">", held=("",))
+        stop = STYLE_STOP if name == b"style" else b""
+        judged = Judged(name=name, rewritten=opening + parked + b">" + stop, held=("",))
         return self._enter(buf, pos, end, judged, opening)
 
     # -- texts that are held until they are known

@@ -82,7 +82,7 @@ def test_secrets_are_private_under_any_umask(tmp_path: Path) -> None:
     """The file with the secrets is never readable by others, however generous the process is."""
     code = "import os, sys; os.umask(0); from consent.cli.main import main; sys.exit(main(['init', '.']))"
     # Only the fixed words above are run.
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, check=False)  # noqa: S603
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
     assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
 

@@ -22,7 +22,7 @@ NOT_COMMANDS = {"__init__", "main", "progress"}
 def python(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run `python` with these words in a process of its own."""
     # Only fixed words of these tests are run.
-    return subprocess.run([sys.executable, *words], cwd=cwd, capture_output=True, text=True, check=False)  # noqa: S603
+    return subprocess.run([sys.executable, *words], cwd=cwd, capture_output=True, text=True, check=False)
 
 
 def helps(named: str) -> dict[str, str | None]:

@@ -59,7 +59,7 @@ def running(folder: Path) -> Iterator[Running]:
     )
     ports = ["--port", str(port), "--tracker-port", str(tracker_port)]
     with (folder.parent / "errors").open("wb") as errors:
-        process = subprocess.Popen(  # noqa: S603 - our own command
+        process = subprocess.Popen(
             [sys.executable, "-c", code, "demo", *ports, "--dir", str(folder)],
             stdout=subprocess.PIPE,
             stderr=errors,

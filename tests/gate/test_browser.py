@@ -71,12 +71,13 @@ def test_no_collected_case_reaches_the_tracker(scripting: bool, tmp_path: Path) 
         visit(f"/raw/{identity}" for identity in bodies)
     listener.close()
     key = "live_with_scripting" if scripting else "live_without_scripting"
-    expected = {str(case["id"]) for case in CASES if case[key]}
+    # `http:host` without slashes names a host on pages of another scheme only, and this page is served in clear.
+    expected = {str(case["id"]) for case in CASES if case[key]} - {"noslash"}
     assert {_case_id(path) for path in _asked(listener)} >= expected
 
 
 def _fuzzed(seed: int, documents: int) -> list[str]:
-    random_ = random.Random(seed)  # noqa: S311 - odd documents, not secrets
+    random_ = random.Random(seed)
     return [document(random_) for _ in range(documents)]
 
 

@@ -10,7 +10,7 @@ from tests.gate.fuzz import document, judge, live
 
 
 def _leaks(seed: int, documents: int) -> tuple[int, list[tuple[str, list[str]]]]:
-    random_ = random.Random(seed)  # noqa: S311 - odd documents, not secrets
+    random_ = random.Random(seed)
     alive = 0
     leaking = []
     for _ in range(documents):

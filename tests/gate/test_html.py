@@ -86,7 +86,7 @@ def test_a_collected_case_is_gated_if_it_lives_and_else_left_alone(case: dict[st
         ),
         pytest.param(
             "<style>p{background:u\\72l(//tracker.test/x)}</style>",
-            '<style type="text/plain" data-consent-service="tracker">p{background:u\\72l(//tracker.test/x)}</style>',
+            '<style type="text/plain" data-consent-service="tracker">consent{}p{background:u\\72l(//tracker.test/x)}</style>',
             id="style",
         ),
     ],
@@ -270,7 +270,7 @@ def test_an_unfinished_tag_at_the_end_is_dropped() -> None:
 
 
 def _random(seed: int) -> random.Random:
-    return random.Random(seed)  # noqa: S311 - odd documents, not secrets
+    return random.Random(seed)
 
 
 def _cuts(data: bytes, seed: int) -> list[int]:
@@ -337,7 +337,11 @@ def test_outside_of_gated_tags_every_byte_is_as_it_came(seed: int) -> None:
     if "" in gate.parked:
         return
     undone = out.replace(b' type="text/plain" data-consent-service="tracker"', b"")
-    undone = undone.replace(b' data-consent-service="tracker"', b"").replace(b"data-consent-", b"")
+    undone = (
+        undone.replace(b' data-consent-service="tracker"', b"")
+        .replace(b"data-consent-", b"")
+        .replace(b"consent{}", b"")
+    )
     assert body.startswith(undone)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from consent.errors import LedgerCorruptError
 from consent.ledger.bundle import write_bundle
 from consent.ledger.entry import Draft
 from consent.ledger.ledger import Ledger
@@ -105,3 +107,18 @@ def test_texts_cannot_name_documents(make_ledger: MakeLedger, make_draft: MakeDr
     ledger.store.append([make_draft(content={"scope": f'"notice":"{other}"'})], now=5)
     write_bundle(ledger, tmp_path / "out")
     assert not (tmp_path / "out" / "documents" / other).exists()
+
+
+def test_missing_leaf_hash(make_ledger: MakeLedger, make_draft: MakeDraft, tmp_path: Path) -> None:
+    """A ledger that has lost a leaf hash is corrupt, and gives no bundle."""
+    ledger = make_ledger()
+    filled(ledger, make_draft)
+    ledger.seal()
+    ledger.close()
+    connection = sqlite3.connect(tmp_path / "consent.db")
+    with connection:
+        connection.execute("DELETE FROM leaf WHERE idx=1")
+    connection.close()
+    with pytest.raises((LedgerCorruptError, ValueError)):
+        write_bundle(ledger, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

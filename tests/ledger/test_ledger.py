@@ -101,6 +101,29 @@ def test_many_at_once(make_ledger: MakeLedger, make_draft: MakeDraft) -> None:
     assert sorted(entry.index for entry in found) == list(range(400))
 
 
+def test_batches_are_bounded(
+    fragile: Fragile, make_ledger: MakeLedger, make_draft: MakeDraft, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many wait, a commit takes no more than a batch."""
+    monkeypatch.setattr(writer, "BATCH", 3)
+    sizes: list[int] = []
+    append = fragile.append
+
+    def watched(drafts: Sequence[Draft], *, now: int) -> list[Appended]:
+        sizes.append(len(drafts))
+        return append(drafts, now=now)
+
+    monkeypatch.setattr(fragile, "append", watched)
+    ledger = make_ledger(fragile)
+
+    async def submit() -> None:
+        await asyncio.gather(*[ledger.record(make_draft()) for _ in range(50)])
+
+    asyncio.run(submit())
+    assert sum(sizes) == 50
+    assert max(sizes) <= 3
+
+
 def test_memory(make_store: MakeStore, make_ledger: MakeLedger, make_draft: MakeDraft) -> None:
     """A ledger in memory works like one on disk."""
     ledger = make_ledger(make_store(MEMORY))

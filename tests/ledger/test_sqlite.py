@@ -316,6 +316,35 @@ def test_a_newer_ledger(make_store: MakeStore, tmp_path: Path) -> None:
         make_store().open()
 
 
+def test_failed_migration(make_store: MakeStore, make_draft: MakeDraft, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A migration that fails half way leaves nothing behind, and is carried out when it can be."""
+    whole = migrations()
+    monkeypatch.setattr("consent.ledger.database.migrations", lambda: [*whole, "CREATE TABLE leaf (again);\n"])
+    with pytest.raises(LedgerUnavailableError, match="already exists"):
+        make_store().open()
+    monkeypatch.undo()
+    assert make_store().append([make_draft()], now=5)[0].index == 0
+
+
+def test_migration_of_an_older_ledger(
+    make_store: MakeStore, make_draft: MakeDraft, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A ledger of an older version is migrated when it is opened, and keeps its origin, its keys and its entries."""
+    first = make_store()
+    first.append([make_draft(request_id="r")], now=5)
+    key = first.revocation_key()
+    first.close()
+    whole = migrations()
+    monkeypatch.setattr("consent.ledger.database.migrations", lambda: [*whole, "CREATE TABLE newer (one);\n"])
+    again = make_store()
+    again.append([make_draft(request_id="r")], now=6)
+    assert (again.head().size, again.revocation_key()) == (1, key)
+    again.close()
+    monkeypatch.undo()
+    with pytest.raises(ConfigurationError, match="newer version"):
+        make_store().open()
+
+
 def test_missing_folder(make_store: MakeStore, make_draft: MakeDraft, tmp_path: Path) -> None:
     """Without its folder the ledger is unavailable, and used as soon as the folder is there."""
     store = make_store(tmp_path / "later" / "consent.db")
@@ -400,7 +429,7 @@ def test_read_only_folder(tmp_path: Path) -> None:
         "try: SqliteStore(sys.argv[1], origin='https://meridian.example').open()\n"
         "except LedgerUnavailableError as error: sys.exit(f'unavailable: {error}')"
     )
-    done = subprocess.run(  # noqa: S603 - our own interpreter
+    done = subprocess.run(
         [sys.executable, "-c", script, str(folder / "consent.db")], capture_output=True, text=True, check=False
     )
     assert "unavailable: " in done.stderr
@@ -412,7 +441,7 @@ def test_two_processes_write_at_once(make_store: MakeStore, tmp_path: Path) -> N
     make_store().open()
     path = str(tmp_path / "consent.db")
     processes = [
-        subprocess.Popen(  # noqa: S603 - our own interpreter
+        subprocess.Popen(
             [sys.executable, "-c", WRITER, path, name, "60"], stdout=subprocess.PIPE, text=True
         )
         for name in ("a", "b")
@@ -430,7 +459,7 @@ def test_two_processes_write_at_once(make_store: MakeStore, tmp_path: Path) -> N
 def test_killed_writer(make_store: MakeStore, make_draft: MakeDraft, tmp_path: Path) -> None:
     """What a process acknowledged before it was killed is there, tree and rows agree, and appending goes on."""
     path = str(tmp_path / "consent.db")
-    with subprocess.Popen(  # noqa: S603 - our own interpreter
+    with subprocess.Popen(
         [sys.executable, "-c", WRITER, path, "a", "1000000"], stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
