@@ -9,8 +9,9 @@ from typing import Any
 from urllib.parse import quote
 
 from consent.assets import Asset
+from consent.choice.canonical import canonical
 from consent.choice.consent import Consent
-from consent.choice.notice import Notice, canonical
+from consent.choice.notice import Notice
 from consent.choice.status import Status
 from consent.pages import Pages
 

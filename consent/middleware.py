@@ -102,7 +102,7 @@ class ConsentMiddleware:
         state["consent"] = visitor.consent
         if path.startswith(self._prefix) and path[len(self._prefix) : len(self._prefix) + 1] in ("", "/"):
             state["consent_visitor"] = visitor
-            # Below a mount the app's paths begin at its root path; ours begin with the whole prefix, as the site wrote it.
+            # Below a mount the app's paths begin at its root path; ours begin with the whole prefix.
             await self._web({**scope, "root_path": ""}, receive, send)
             return
         confirming = False

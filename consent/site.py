@@ -41,6 +41,7 @@ from consent.settings import ConsentSettings
 
 logger = logging.getLogger("consent")
 
+MEMORY = ":memory:"
 NO_ORIGIN = "http://localhost"
 """Names the ledger of a site that has not said where it lives."""
 SHOWN_WHEN_ASKING = ("banner.", "choices.", "purpose.", "service.")
@@ -327,7 +328,7 @@ def ledger_from(
         store = store_from(settings.ledger, settings=settings, origin=origin)
     return Ledger(
         store,
-        signer=signer_from(settings, origin=origin),
+        signer=lambda: signer_from(settings, origin=origin),
         queue_dir=settings.path(settings.queue_dir),
         clock=clock,
     )
@@ -340,7 +341,7 @@ def store_from(address: str, *, settings: ConsentSettings, origin: str) -> Store
         raise ConfigurationError(
             f"{address!r} is not a ledger", place="ledger", remedy="Write it as 'sqlite:///consent.db'"
         )
-    return SqliteStore(settings.path(Path(path)), origin=origin)
+    return SqliteStore(path if path == MEMORY else settings.path(Path(path)), origin=origin)
 
 
 def signer_from(settings: ConsentSettings, *, origin: str) -> Signer:
@@ -348,4 +349,6 @@ def signer_from(settings: ConsentSettings, *, origin: str) -> Signer:
     if settings.ledger_key is not None:
         return Signer.from_text(settings.ledger_key.get_secret_value())
     _, _, path = settings.ledger.partition(":///")
+    if path == MEMORY:
+        return Signer.generate(note_name(origin))
     return key_beside(settings.path(Path(f"{path}.key")), name=note_name(origin))

@@ -188,6 +188,7 @@ def every(language: str) -> dict[str, tuple[str, dict[str, Any]]]:
     record = {"index": 7, "record": DIGEST[:32], "decided_at": MOMENT, "recorded_at": MOMENT, "status": "given"}
     record |= {"purposes": {"analytics": True}, "services": {"vidbox": False}, "language": "en", "late": True}
     record |= {"notice": DIGEST, "notice_href": f"/privacy/notices/{DIGEST}"}
+    compared: dict[str, object] = {"policy": named, "a": "1", "b": "2"}
     blocks = [
         {"kind": kind, "html": Markup(html)}
         for kind, html in (
@@ -221,8 +222,8 @@ def every(language: str) -> dict[str, tuple[str, dict[str, Any]]]:
             "consent_history.html",
             {"policy": named, "versions": [version | {"compare_href": "/1...2"}, version | {"compare_href": None}]},
         ),
-        "comparison": ("consent_compare.html", {"policy": named, "a": "1", "b": "2", "blocks": blocks}),
-        "comparison, same": ("consent_compare.html", {"policy": named, "a": "1", "b": "2", "blocks": blocks[:1]}),
+        "comparison": ("consent_compare.html", compared | {"blocks": blocks, "whole_href": "?whole"}),
+        "comparison, same": ("consent_compare.html", compared | {"blocks": blocks[:1], "whole_href": None}),
         "receipt": (
             "consent_receipt.html",
             {"records": [record], "has_id": True, "json_href": "/privacy/receipt.json", "titles": {"vidbox": ODD}},

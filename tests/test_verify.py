@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from consent import verify
+from consent.choice.canonical import canonical, parse
 from consent.ledger.bundle import write_bundle
 from consent.ledger.checkpoint import Checkpoint, Signer
-from consent.ledger.entry import Draft, canonical, parse
+from consent.ledger.entry import Draft
 from consent.ledger.ledger import Ledger
 from consent.ledger.merkle import Frontier, leaf_hash
 from consent.ledger.sqlite import SqliteStore

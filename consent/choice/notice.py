@@ -9,27 +9,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from consent.choice.canonical import canonical
 from consent.choice.catalogue import Catalogue, in_language
 
 SCHEMA = 1
 SHORT_BYTES = 8
 """How much of a notice's digest a cookie carries: enough that no two notices of one site can be confused."""
-
-
-def canonical(value: Any) -> bytes:
-    """Return the one UTF-8 JSON form of a value: keys sorted, no spaces, no floats.
-
-    Raises TypeError for anything that JSON cannot say exactly.
-    """
-    _refuse_floats(value)
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
-
-
-def _refuse_floats(value: Any) -> None:
-    if isinstance(value, float):
-        raise TypeError(f"{value!r} is a float: canonical JSON holds integers and texts only")
-    for inner in value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ():
-        _refuse_floats(inner)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -194,6 +194,7 @@ ENGLISH: dict[str, str | Plural] = {
     "compare.added": "Added",
     "compare.removed": "Removed",
     "compare.changed": "Changed",
+    "compare.whole": "Show the whole text",
     "compare.same": "The two versions say the same.",
     "compare.all_versions": "All versions",
     "receipt.title": "Your receipt",

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from consent.gate import skip
 from consent.gate.address import Address
 from consent.gate.context import Context
+from consent.gate.elements import TEXTUAL, TRACKED
+from consent.gate.insert import NOTHING, Insert
 from consent.gate.rules import View
 from consent.gate.scanner import CAP, CDATA_END, Bytes, Mode, Scanner, end_at
-from consent.gate.tags import STYLE_STOP, Judge, Judged, Text
+from consent.gate.tags import STYLE_STOP, Judge, Judged
 from consent.gate.tokens import (
     HEAD,
     NAME,
-    RAW,
+    SCRIPT,
     TAG,
     end_of,
 )
 
+__all__ = ["NOTHING", "Gate", "Insert"]
+
 _LONGEST_NAME = 64
+_LETTERS = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_S, _SLASH = b"s/"
 _DEPTH = 8
 _BASES = 16
 _SPACE = re.compile(rb"[\t\n\f\r ]*+")
@@ -30,26 +35,6 @@ _DOCTYPE, _HTML = b"<!doctype", b"<html"
 _CDATA = b"<![CDATA["
 
 
-def _no_placeholder(service: str, tag: str) -> bytes:
-    return b""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Insert:
-    """Hold what is written into a page; all of it ASCII.
-
-    `banner` goes after the opening `<body>` of a whole document. `first_gated` goes once before the first parked tag,
-    and with `also_granted` before the first tag of a granted service. `placeholder(service, tag name)` goes before a
-    parked frame, object or player. The last two only where the bytes can be read in one way.
-    """
-
-    banner: bytes = b""
-    first_gated: bytes = b""
-    placeholder: Callable[[str, str], bytes] = _no_placeholder
-    also_granted: bool = False
-
-
-NOTHING = Insert()
 _TOO_LONG = Judged(name=b"", held=("",))
 
 
@@ -105,16 +90,21 @@ class Gate(Scanner):
 
     def _rebase(self, bases: tuple[Address, ...]) -> None:
         self._bases = bases
-        self._judge = Judge(self._view, self._charset, bases, self._nested)
         self._memory = self._view.memory(self._charset, self._depth, bases)
         # Where a base sends relative addresses elsewhere, none of them is the site's own for certain.
         body, head = skip.patterns() if bases else self._view.rules.skip
         self._skip, self._skip_head = body.match, head.match
 
+    @property
+    def _judge(self) -> Judge:
+        # Made when it is needed: kept, it would be a cycle for every page, and most pages never need it.
+        return Judge(self._view, self._charset, self._bases, self._nested)
+
     def _data(self, buf: Bytes, pos: int, eof: bool) -> int:
         n = len(buf)
         run = self._skip
         tag = TAG.match
+        script = SCRIPT.match
         known = self._memory.get
         while self._mode is None:
             if self._open:
@@ -130,31 +120,43 @@ class Gate(Scanner):
                     return pos
             if pos >= n:
                 return self._hold(n, n)
-            following = buf[pos + 1 : pos + 2]
-            if following.isalpha() or (following == b"/" and buf[pos + 2 : pos + 3].isalpha()):
-                match = tag(buf, pos)
-                if match is None:
-                    pos = self._unfinished(buf, pos, eof)
-                    if pos < 0:
-                        return pos
+            following = buf[pos + 1] if pos + 1 < n else 0
+            if following == _S and not self._open:
+                match = script(buf, pos)
+                if match is not None and match.end() - pos <= CAP:
+                    judged = known(bytes(match[0])) or self._script_element(match)
+                    if not judged.passes:
+                        self._write_start(buf, pos, match.end(1), judged, not self._nested_reading)
+                    pos = match.end()
                     continue
-                end = match.end()
-                if end - pos > CAP:
-                    pos = self._bare(buf, pos, end, bytes(buf[pos : match.end(2)]))
-                elif match[1]:
-                    self._close(bytes(match[2]).lower())
-                    pos = end
-                else:
-                    judged = known(bytes(match[0]))
-                    if judged is not None and judged.plain and not self._open and self._phase is _Phase.BODY:
-                        pos = end
-                        continue
-                    pos = self._start(buf, pos, match.end(2), end, judged)
-                    known, run = self._memory.get, self._skip
-            else:
+            if following not in _LETTERS and not (following == _SLASH and buf[pos + 2 : pos + 3].isalpha()):
                 pos = self._other(buf, pos, n, eof)
                 if pos < 0:
                     return pos
+                continue
+            match = tag(buf, pos)
+            if match is None:
+                pos = self._unfinished(buf, pos, eof)
+                if pos < 0:
+                    return pos
+                continue
+            end = match.end()
+            if end - pos > CAP:
+                pos = self._bare(buf, pos, end, bytes(buf[pos : match.end(2)]))
+            elif match[1]:
+                self._close(bytes(match[2]).lower())
+                pos = end
+            else:
+                whole = bytes(match[0])
+                judged = known(whole)
+                if judged is None:
+                    judged = self._judge.tag(whole, match.end(2) - pos)
+                    self._memory.keep(whole, judged)
+                elif judged.plain and not self._open and self._phase is _Phase.BODY:
+                    pos = end
+                    continue
+                pos = self._enter(buf, pos, end, judged, whole)
+                known, run = self._memory.get, self._skip
         return pos
 
     def _leading(self, buf: Bytes, pos: int, eof: bool) -> int:
@@ -203,28 +205,24 @@ class Gate(Scanner):
 
     # -- tags
 
-    def _start(self, buf: Bytes, pos: int, name_end: int, end: int, judged: Judged | None) -> int:
-        tag = bytes(buf[pos:end])
-        if judged is None:
-            judged = self._judge.tag(tag, name_end - pos)
-            self._memory.keep(tag, judged)
-        return self._enter(buf, pos, end, judged, tag)
-
     def _enter(self, buf: Bytes, pos: int, end: int, judged: Judged, tag: bytes) -> int:
         """Take in a start tag that has been judged."""
         context = self._context
         name = judged.name
-        was_ambiguous = context.ambiguous
-        insertable = not (was_ambiguous or context.templates or self._nested_reading)
+        # Outside of what is `open` there is one reading, and most tags do not change that.
+        was_ambiguous = self._open and context.ambiguous
+        insertable = not (was_ambiguous or self._nested_reading or (self._open and context.templates))
         after = self._banner(buf, pos, name) if self._phase is not _Phase.BODY and insertable else b""
         if judged.base is not None and judged.base not in self._bases:
             self._rebase((*self._bases, judged.base)[:_BASES])
-        foreign = context.in_foreign
-        context.start(name, closes=judged.closes, breaks_out=judged.breaks_out)
-        self._open = context.open
+        childless = False
+        if self._open or judged.tracked:
+            foreign = context.in_foreign
+            context.start(name, closes=judged.closes, breaks_out=judged.breaks_out)
+            self._open = context.open
+            childless = was_ambiguous and context.ambiguous and judged.closes and foreign
         ambiguous = was_ambiguous and context.ambiguous
-        childless = ambiguous and judged.closes and foreign
-        if name in RAW or name in (b"script", b"noscript"):
+        if judged.textual:
             if (ambiguous and not childless) or name == b"noscript":
                 self._held = _Held(judged, tag, insertable)
                 self._end_name = name
@@ -305,7 +303,13 @@ class Gate(Scanner):
         name = opening[1:].lower()
         parked = b' type="text/plain" data-consent-service=""' if name in (b"script", b"style") else b""
         stop = STYLE_STOP if name == b"style" else b""
-        judged = Judged(name=name, rewritten=opening + parked + b">" + stop, held=("",))
+        judged = Judged(
+            name=name,
+            rewritten=opening + parked + b">" + stop,
+            held=("",),
+            textual=name in TEXTUAL,
+            tracked=name in TRACKED,
+        )
         return self._enter(buf, pos, end, judged, opening)
 
     # -- texts that are held until they are known
@@ -327,8 +331,10 @@ class Gate(Scanner):
             return self._hold(self._keep, resume)
         held = self._held
         if held is not None:
-            verdict = _TOO_LONG if over else self._judge_text(held.judged.text, bytes(buf[start:known]))
-            self._write_start(buf, self._keep, start, self._joined(held, verdict), held.insertable)
+            judged = (
+                self._join(held.judged, held.tag, _TOO_LONG) if over else self._joined(held, bytes(buf[start:known]))
+            )
+            self._write_start(buf, self._keep, start, judged, held.insertable)
         self._held = None
         if end < 0:
             self._mode = stream
@@ -336,25 +342,31 @@ class Gate(Scanner):
         self._mode = None
         return end
 
-    def _judge_text(self, kind: Text, content: bytes) -> Judged:
-        key = b"<%d<" % kind + content
+    def _script_element(self, match: re.Match[bytes]) -> Judged:
+        """Judge a whole script, start tag and text together."""
+        tag = bytes(match[1])
+        judged = self._memory.get(tag)
+        if judged is None:
+            judged = self._judge.tag(tag, len(b"<script"))
+            self._memory.keep(tag, judged)
+        if judged.text and judged.rewritten is None:
+            judged = self._join(judged, tag, self._judge.text(judged.text, bytes(match[2])))
+        self._memory.keep(bytes(match[0]), judged)
+        return judged
+
+    def _joined(self, held: _Held, content: bytes) -> Judged:
+        """Return what is known about a start tag together with what its text leads to."""
+        key = b"\0" + held.tag + content
         judged = self._memory.get(key)
         if judged is None:
-            judged = self._judge.text(kind, content)
+            judged = self._join(held.judged, held.tag, self._judge.text(held.judged.text, content))
             self._memory.keep(key, judged)
         return judged
 
-    def _joined(self, held: _Held, text: Judged) -> Judged:
-        """Return what is known about a start tag together with what its text led to."""
-        judged = held.judged
-        if not (text.held or text.found or text.granted):
-            return judged
-        rewritten = judged.rewritten
-        if text.held and rewritten is None:
-            rewritten = self._judge.park(held.tag, end_at(NAME.match(held.tag)), text.held[0])
+    def _join(self, judged: Judged, tag: bytes, text: Judged) -> Judged:
         return replace(
             judged,
-            rewritten=rewritten,
+            rewritten=self._judge.park(tag, end_at(NAME.match(tag)), text.held[0]) if text.held else None,
             held=judged.held + text.held,
             found=judged.found + text.found,
             granted=judged.granted or text.granted,
@@ -373,7 +385,7 @@ class Gate(Scanner):
         inner = bytes(buf[start:known])
         judged = held.judged
         if not over and judged.text and judged.rewritten is None:
-            judged = self._joined(held, self._judge_text(judged.text, inner))
+            judged = self._joined(held, inner)
         gated = None if over else self._reading(inner) if b"<" in inner else inner
         self._write_start(buf, self._keep, start, judged, held.insertable)
         if gated is None:

@@ -73,7 +73,9 @@ class Scanner(ABC):
 
     def end(self) -> bytes:
         """Return what was still held; a tag that never ended is dropped."""
-        return self._run(self._rest, True)
+        out = self._run(self._rest, True)
+        self._mode = None
+        return out
 
     def _run(self, buf: Bytes, eof: bool) -> bytes:
         n = len(buf)

@@ -6,70 +6,40 @@ import re
 from base64 import b64decode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from enum import IntEnum
 from html import escape, unescape
 from urllib.parse import unquote, unquote_to_bytes
 
 from consent.gate import css
 from consent.gate.address import Address, read
+from consent.gate.elements import (
+    ANIMATIONS,
+    BY_NAME,
+    CONNECTS,
+    CONTENTS,
+    DOCUMENTS,
+    EMBEDS,
+    LISTS,
+    NEVER_PLAIN,
+    ONE,
+    QUIET,
+    SETS,
+    TEXTUAL,
+    TRACKED,
+    Text,
+    paints,
+    text_kind,
+)
 from consent.gate.rules import Verdict, View
-from consent.gate.tokens import ATTRIBUTE, STRUCTURE
+from consent.gate.tokens import ATTRIBUTE
 
 PARKED = b"data-consent-"
 MARK = "data-consent"
 STYLE_STOP = b"consent{}"
-"""Begins the text of a parked style element, for Chromium's preload scanner fetches what such a text imports whatever the
-element's type is. Behind a rule nothing is imported. Whoever revives the element takes it off again."""
-_EMBEDS = frozenset((b"iframe", b"embed", b"object", b"video", b"audio"))
-_CONTENTS = frozenset(("src", "srcdoc", "data"))
-
-_ONE = frozenset(("src", "poster", "background", "lowsrc", "dynsrc"))
-_SETS = frozenset(("srcset", "imagesrcset"))
-_LISTS = frozenset(("ping", "attributionsrc", "archive"))
-_BY_NAME: dict[bytes, frozenset[str]] = {
-    b"script": frozenset(("href", "xlink:href")),
-    b"image": frozenset(("href", "xlink:href")),
-    b"use": frozenset(("href", "xlink:href")),
-    b"feimage": frozenset(("href", "xlink:href")),
-    b"link": frozenset(("href",)),
-    b"base": frozenset(("href",)),
-    b"object": frozenset(("data", "codebase", "classid")),
-    b"applet": frozenset(("code", "codebase", "object")),
-}
-_TRACKED = STRUCTURE | {b"col", b"table", b"body"}
-_ANIMATIONS = frozenset((b"animate", b"set", b"animatetransform", b"animatemotion"))
-_DOCUMENTS = frozenset((b"iframe", b"frame", b"object", b"embed", b"portal", b"fencedframe"))
-# Link types that name a relation and load nothing (https://html.spec.whatwg.org/multipage/links.html#linkTypes).
-_QUIET = frozenset(
-    (
-        *("alternate", "amphtml", "author", "bookmark", "canonical", "edituri", "external", "help", "hub", "license"),
-        *("me", "nofollow", "noopener", "noreferrer", "pingback", "privacy-policy", "prev", "self", "shortlink"),
-        *("shorturl", "tag", "terms-of-service", "webmention", "wlwmanifest"),
-    )
-)
-_CONNECTS = frozenset(("preconnect", "dns-prefetch"))
-# https://mimesniff.spec.whatwg.org/#javascript-mime-type
-_CODE = frozenset(
-    (
-        *("", "module", "application/ecmascript", "application/javascript", "application/x-ecmascript"),
-        *("application/x-javascript", "text/ecmascript", "text/javascript", "text/jscript", "text/livescript"),
-        *("text/x-ecmascript", "text/x-javascript", *(f"text/javascript1.{minor}" for minor in range(6))),
-    )
-)
-_MAPS = frozenset(("importmap", "speculationrules", "webbundle"))
+"""Begins the text of a parked style element. Chromium's preload scanner fetches what a style element imports whatever
+its type is; behind a rule nothing is imported. Whoever revives the element takes this off again."""
 _REFRESH = re.compile(r"""[\s\d.]*+[;,\s]*+(?:[uU][rR][lL]\s*+=\s*+)?["']?(.*)""", re.DOTALL)
 _IMPORTS = re.compile(r"""\b(?:import|from)\b[\s(]*+(?:"([^"\n]*+)"|'([^'\n]*+)'|`([^`]*+)`)""")
 _STRINGS = re.compile(r'"((?:[^"\\]++|\\.)*+)"', re.DOTALL)
-_URL_CALL = re.compile(r"(?i)[(\\]")
-
-
-class Text(IntEnum):
-    """Say what the text of an element is, and so how it is judged."""
-
-    NONE = 0
-    CODE = 1
-    MAP = 2
-    STYLE = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,8 +63,17 @@ class Judged:
     """Where a passing `base` sends relative addresses, if to another host."""
     leaves_hole: bool = False
     """Whether a frame, an object or a player is missing where it is parked."""
+    textual: bool = False
+    """Whether the bytes that follow are text: a script's, a style's, a title's …"""
+    tracked: bool = False
+    """Whether it changes how the bytes that follow are read."""
     plain: bool = False
     """Nothing held, found, granted or changed for the bytes that follow."""
+
+    @property
+    def passes(self) -> bool:
+        """Tell whether there is nothing to write, and nothing to report."""
+        return not (self.held or self.found or self.granted)
 
 
 Nested = Callable[[str], tuple[tuple[str, ...], tuple[str, ...]]]
@@ -155,7 +134,7 @@ class Judge:
                 found = inquest.attribute(label, value)
                 if found is not None:
                     held[label] = found.service or ""
-        text = _text_kind(name, first)
+        text = text_kind(name, first)
         if mark is not None:
             if inquest.granted:
                 text = Text.NONE
@@ -184,8 +163,10 @@ class Judge:
             closes=closes,
             breaks_out=breaks_out,
             base=base,
-            leaves_hole=name in _EMBEDS and not _CONTENTS.isdisjoint(held),
-            plain=not (held or found_hosts or inquest.granted or base) and name not in _TRACKED,
+            leaves_hole=name in EMBEDS and not CONTENTS.isdisjoint(held),
+            plain=not (held or found_hosts or inquest.granted or base) and name not in NEVER_PLAIN,
+            textual=name in TEXTUAL,
+            tracked=name in TRACKED,
         )
 
     def park(self, tag: bytes, name_end: int, service: str) -> bytes:
@@ -228,10 +209,10 @@ class _Inquest:
 
     def _loads(self, label: str) -> bool:
         return (
-            label in _ONE
-            or label in _SETS
-            or label in _LISTS
-            or label in _BY_NAME.get(self._name, ())
+            label in ONE
+            or label in SETS
+            or label in LISTS
+            or label in BY_NAME.get(self._name, ())
             or (label.endswith(":href") and self._name not in (b"a", b"area"))
         )
 
@@ -240,24 +221,24 @@ class _Inquest:
         name = self._name
         if label == "srcdoc":
             return self._document(value) if name == b"iframe" and value else None
-        if label == "style" or ("(" in value and not self._loads(label) and _paints(label)):
+        if label == "style" or ("(" in value and not self._loads(label) and paints(label)):
             return self._all(css.addresses(value))
-        if label in _SETS:
+        if label in SETS:
             return self._all(value.replace(",", " ").split())
-        if label in _LISTS:
+        if label in LISTS:
             return self._all(value.replace(",", " ").split())
         if name == b"meta":
             return self._refresh(value) if label == "content" else None
         if name == b"param":
             return self._param(value) if label == "value" else None
-        if name in _ANIMATIONS and label in ("to", "from", "by", "values"):
+        if name in ANIMATIONS and label in ("to", "from", "by", "values"):
             return self._all(value.split(";")) if "href" in self._first.get("attributename", "href").lower() else None
         if name == b"link" and label == "href":
             return self._link(value)
         if name == b"base" and label == "href":
             return self._base(value)
         if self._loads(label) or (label == "href" and name not in (b"a", b"area", b"base", b"link")):
-            return self._address(value, document=name in _DOCUMENTS)
+            return self._address(value, document=name in DOCUMENTS)
         return None
 
     def _all(self, values: Iterator[str] | list[str]) -> Verdict | None:
@@ -280,9 +261,9 @@ class _Inquest:
 
     def _link(self, value: str) -> Verdict | None:
         relations = self._first.get("rel", "").lower().split()
-        if "stylesheet" not in relations and all(relation in _QUIET for relation in relations):
+        if "stylesheet" not in relations and all(relation in QUIET for relation in relations):
             return None
-        if not set(relations) <= _CONNECTS | _QUIET:
+        if not set(relations) <= CONNECTS | QUIET:
             return self._address(value)
         held: Verdict | None = None
         for address in self._readings(value):
@@ -397,36 +378,6 @@ def verdict_of_link(view: View, attributes: dict[str, str]) -> Verdict | None:
     inquest = _Inquest(Judge(view, "utf-8", (), _outside), b"link", attributes)
     verdicts = [inquest.attribute(label, attributes[label]) for label in ("href", "imagesrcset") if label in attributes]
     return next((verdict for verdict in verdicts if verdict is not None), None)
-
-
-def _paints(label: str) -> bool:
-    return label in (
-        "fill",
-        "stroke",
-        "filter",
-        "mask",
-        "clip-path",
-        "cursor",
-        "marker",
-        "marker-start",
-        "marker-mid",
-        "marker-end",
-    )
-
-
-def _text_kind(name: bytes, first: dict[str, str]) -> Text:
-    if name == b"style":
-        return Text.STYLE if first.get("type", "").strip().lower() in ("", "text/css") else Text.NONE
-    if name != b"script" or first.get("src"):
-        return Text.NONE
-    kind = first.get("type")
-    if kind is None:
-        language = first.get("language", "")
-        kind = f"text/{language}" if language else ""
-    kind = kind.partition(";")[0].strip().lower()
-    if kind in _MAPS:
-        return Text.MAP
-    return Text.CODE if kind in _CODE else Text.NONE
 
 
 def _slash_in_value(raw: bytes) -> bool:

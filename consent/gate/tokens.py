@@ -37,6 +37,9 @@ UNFINISHED = re.compile(
 )
 """The attribute after those: white space after its name, the equals sign, the opening quote or an unquoted value."""
 
+SCRIPT = re.compile(rb"(<script(?=[\t\n\f\r />])" + ATTRIBUTES_PART + rb">)((?:[^<]++|<(?![/!]))*+)</script>")
+"""One whole script whose text cannot be mistaken: no end tag and no escape before its own end."""
+
 NAME = re.compile(rb"</?+" + NAME_PART)
 COMMENT_END = re.compile(rb"--!?>")
 SCRIPT_STEP = re.compile(rb"<!--|-->|</?[sS][cC][rR][iI][pP][tT](?=[\t\n\f\r />])")

@@ -8,5 +8,5 @@ from consent.choice.consent import Consent
 
 
 def consent_context(request: Request) -> dict[str, Consent]:
-    """Return `consent` for a template; pass this function in `Jinja2Templates(…, context_processors=[consent_context])`."""
+    """Return `consent` for a template: `Jinja2Templates(…, context_processors=[consent_context])`."""
     return {"consent": request.state.consent}

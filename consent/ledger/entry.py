@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import hmac
-import json
 import re
 import uuid
 from collections.abc import Callable, Mapping
@@ -13,18 +12,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from consent.choice.canonical import encode, refuse_unfit
 from consent.choice.status import Status
 
 SCHEMA = 1
 KINDS = ("consent", "policy-published", "notice-published", "erased", "pruned", "gap", "exported")
 HEADER = ("schema", "kind", "record", "origin", "decided_at", "recorded_at", "late", "subject")
-LARGEST = 2**53 - 1
-"""The largest integer that every JSON reader keeps exactly (RFC 8259, section 6)."""
 DIGEST = re.compile(r"[0-9a-f]{64}")
-
-_encode = json.JSONEncoder(
-    ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"), default=dict
-).encode
 
 
 def _is_text(value: object) -> bool:
@@ -79,54 +73,6 @@ def _fits(value: Any) -> bool:
     if kind is dict:
         return all(type(key) is str and key.isascii() and _fits(item) for key, item in value.items())
     return kind in (list, tuple) and all(map(_fits, value))
-
-
-def refuse_unfit(value: object, *, place: str = "content") -> None:
-    """Raise ValueError unless `value` has one canonical form: text, integers, booleans, null, lists, maps of them."""
-    if isinstance(value, str):
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise ValueError(f"{place}: the text has a lone surrogate, which UTF-8 cannot carry") from None
-    elif isinstance(value, bool) or value is None:
-        return
-    elif isinstance(value, int):
-        if not -LARGEST <= value <= LARGEST:
-            raise ValueError(f"{place}: {value} is beyond ±(2^53 - 1), so not every reader keeps it exactly")
-    elif isinstance(value, list | tuple):
-        for number, item in enumerate(value):
-            refuse_unfit(item, place=f"{place}[{number}]")
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            if not isinstance(key, str):
-                raise ValueError(f"{place}: the key {key!r} is not text")
-            refuse_unfit(key, place=place)
-            refuse_unfit(item, place=f"{place}.{key}")
-    else:
-        raise ValueError(
-            f"{place}: {type(value).__name__} has no canonical form; use text, integers, booleans, lists, maps"
-        )
-
-
-def canonical(value: object) -> bytes:
-    """Return the one byte form of a JSON value: UTF-8, keys sorted by code point, no white space, no floats.
-
-    Raises ValueError for whatever has no such form.
-    """
-    refuse_unfit(value, place="value")
-    return _encode(value).encode()
-
-
-def _no_float(text: str) -> object:
-    raise ValueError(f"{text} is not an integer")
-
-
-def parse(data: bytes) -> Any:
-    """Read canonical bytes back, or raise ValueError if they are not the canonical bytes of anything."""
-    value = json.loads(data.decode(), parse_float=_no_float, parse_constant=_no_float)
-    if canonical(value) != data:
-        raise ValueError("these bytes are JSON, but not in canonical form")
-    return value
 
 
 @functools.lru_cache(maxsize=1024)
@@ -209,7 +155,7 @@ class Appended:
 
 def leaf(draft: Draft, *, record: uuid.UUID, origin: str, recorded_at: int, subject: str | None) -> bytes:
     """Return the exact bytes of an entry; `recorded_at` in Unix seconds, `subject` the pseudonym of this one record."""
-    return _encode(
+    return encode(
         {
             **draft.content,
             "schema": SCHEMA,

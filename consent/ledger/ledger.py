@@ -8,13 +8,13 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from consent.errors import (
     ConfigurationError,
     LedgerCorruptError,
     LedgerUnavailableError,
-    VerificationError,
 )
 from consent.ledger import merkle
 from consent.ledger.checkpoint import Checkpoint, Signer, note_name
@@ -47,30 +47,24 @@ class Inclusion:
 class Ledger:
     """Record entries in a store from any event loop, and answer what has been recorded.
 
-    `queue_dir` is where refusals and withdrawals wait while the store is down; `clock` gives Unix seconds;
-    `checkpoint_interval` is in seconds; `capacity` is how many entries may wait in memory. Methods that are not
-    coroutines talk to the store at once: call them at start, or from a thread.
-
-    Raises ConfigurationError if the signer is not that of the store's origin.
+    `signer` signs checkpoints, or is called, once, for what does. `queue_dir` is where refusals and withdrawals wait
+    while the store is down; `clock` gives Unix seconds; `checkpoint_interval` is in seconds; `capacity` is how many
+    entries may wait in memory. Methods that are not coroutines talk to the store at once: call them at start, or from a
+    thread.
     """
 
     def __init__(
         self,
         store: Store,
         *,
-        signer: Signer,
+        signer: Signer | Callable[[], Signer],
         queue_dir: Path | None = None,
         clock: Callable[[], float] = time.time,
         checkpoint_interval: float = 5.0,
         capacity: int = 10_000,
     ) -> None:
-        if signer.name != note_name(store.origin):
-            raise ConfigurationError(
-                f"the ledger key signs for {signer.name!r}, and the ledger belongs to {store.origin!r}",
-                remedy="Give the key that belongs to this ledger",
-            )
         self.store = store
-        self.signer = signer
+        self._signer = signer
         self._queue = None if queue_dir is None else Queue(queue_dir)
         self._clock = clock
         self._interval = checkpoint_interval
@@ -78,6 +72,26 @@ class Ledger:
         self._refresh_at = self._seal_at = 0.0
         self._seen: set[str] = set()
         self._writer = Writer(store, queue=self._queue, clock=clock, capacity=capacity, chores=self._tidy)
+
+    @cached_property
+    def signer(self) -> Signer:
+        """Return what signs checkpoints.
+
+        Raises ConfigurationError if it is not that of the store's origin, LedgerUnavailableError while its key cannot
+        be read.
+        """
+        try:
+            signer = self._signer if isinstance(self._signer, Signer) else self._signer()
+        except ConfigurationError as error:
+            if isinstance(error.__cause__, OSError):
+                raise LedgerUnavailableError(str(error)) from error
+            raise
+        if signer.name != note_name(self.store.origin):
+            raise ConfigurationError(
+                f"the ledger key signs for {signer.name!r}, and the ledger belongs to {self.store.origin!r}",
+                remedy="Give the key that belongs to this ledger",
+            )
+        return signer
 
     # --- starting and stopping
 
@@ -89,6 +103,7 @@ class Ledger:
         try:
             self.store.open()
             self._refresh()
+            _ = self.signer
         except LedgerUnavailableError as error:
             log.error("the ledger cannot be used: %s", error)
         self._writer.begin()
@@ -172,7 +187,7 @@ class Ledger:
     def _seal(self) -> None:
         try:
             self.seal()
-        except (LedgerCorruptError, VerificationError) as error:
+        except (ConfigurationError, LedgerCorruptError) as error:
             # Recording goes on: what is signed no longer, a person must look at.
             log.critical("no checkpoint is signed any more: %s", error)
 

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from consent.ledger.entry import Draft, canonical, parse
+from consent.choice.canonical import canonical, parse
+from consent.ledger.entry import Draft
 
 _ENDING = ".jsonl"
 

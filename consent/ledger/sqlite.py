@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
-from consent.errors import LedgerCorruptError
+from consent.errors import LedgerCorruptError, VerificationError
 from consent.ledger import merkle
 from consent.ledger.checkpoint import Checkpoint
 from consent.ledger.database import Database
@@ -187,10 +187,15 @@ class SqliteStore:
             head = self.head()
             row = connection.execute("SELECT size, note FROM checkpoint ORDER BY size DESC LIMIT 1").fetchone()
             if row is not None:
-                last = Checkpoint.unchecked(row[1], name=name)
-                known = merkle.root(self, size=last.size) if last.size <= head.size else b""
-                if last.size != row[0] or known != last.root:
-                    raise LedgerCorruptError(f"the ledger no longer extends its checkpoint at {last.size} entries")
+                try:
+                    last = Checkpoint.unchecked(row[1], name=name)
+                    extends = last.size <= head.size and merkle.root(self, size=last.size) == last.root
+                except (VerificationError, ValueError) as error:
+                    raise LedgerCorruptError(
+                        f"the checkpoint at {row[0]} entries cannot be followed: {error}"
+                    ) from error
+                if last.size != row[0] or not extends:
+                    raise LedgerCorruptError(f"the ledger no longer extends its checkpoint at {row[0]} entries")
                 if last.size == head.size:
                     return last
             checkpoint = sign(head.size, head.root)

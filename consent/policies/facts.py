@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from consent.choice.canonical import canonical
 from consent.choice.catalogue import Catalogue, Cookie, Purpose, Service, Text, in_language
-from consent.choice.notice import canonical
 from consent.errors import PolicyError
 
 SCHEMA = 1

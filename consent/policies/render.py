@@ -199,8 +199,8 @@ def _table(table: Table) -> str:
     )
     label = escape(", ".join(table.head))
     return (
-        f'<div class="consent-table" tabindex="0" role="group" aria-label="{label}"><table>\n<thead>\n<tr>{head}</tr>\n</thead>\n'
-        f"<tbody>\n{rows}</tbody>\n</table></div>\n"
+        f'<div class="consent-table" tabindex="0" role="group" aria-label="{label}"><table>\n'
+        f"<thead>\n<tr>{head}</tr>\n</thead>\n<tbody>\n{rows}</tbody>\n</table></div>\n"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from babel import Locale
 from starlette.requests import Request
@@ -68,9 +69,11 @@ class Answers:
     ) -> HTMLResponse:
         consent = visitor_of(request).consent
         language = language or consent.language
-        query = f"?{request.url.query}" if request.url.query else ""
+        # Not `request.url`, which raises for a query that is no UTF-8.
+        query = request.scope["query_string"].decode("latin-1")
+        here = quote(request.scope["path"], safe="/@:!$&'()*+,;=~") + (f"?{query}" if query else "")
         common = {
-            "here": safe_path(request.url.path + query) or "/",
+            "here": safe_path(here) or "/",
             "site_languages": self._languages,
             "allowed": sorted(consent.allowed),
             "status": consent.status,

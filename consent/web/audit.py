@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from consent.choice import cookie
-from consent.errors import LedgerError
+from consent.errors import LedgerError, VerificationError
 from consent.ledger.entry import Draft
 from consent.ledger.export import Span, csv_lines
 from consent.site import Site
@@ -74,9 +74,9 @@ class Audit:
         before = request.query_params.get("before", "")
         try:
             return await asyncio.to_thread(
-                self._page, request, int(before) if before.isdigit() and len(before) < 16 else None
+                self._page, request, int(before) if before.isascii() and before.isdigit() and len(before) < 16 else None
             )
-        except LedgerError:
+        except (LedgerError, VerificationError):
             return self._answers.error(request, 503)
 
     def _page(self, request: Request, before: int | None) -> Response:
@@ -131,7 +131,7 @@ class Audit:
             return self._answers.error(request, 404)
         try:
             await self._site.ledger.record(Draft(kind="exported", content={"format": suffix, "by": "audit-page"}))
-        except LedgerError:
+        except (LedgerError, VerificationError):
             return self._answers.error(request, 503)
         headers = {
             "Cache-Control": NO_STORE,

@@ -99,7 +99,7 @@ class Choices:
             )
         except KeyError:
             return self._answers.error(request, 422)
-        if decision.choice.grants and came_from is not Provenance.OWN:
+        if decision.adds and came_from is not Provenance.OWN:
             return self._answers.error(request, 403)
         if decision.conflict:
             return self._conflict(request, consent, decision.conflict, next_path=next_path)
@@ -218,7 +218,7 @@ class Choices:
         response.headers["Cache-Control"] = "no-store"
         if said != "unchanged":
             self._set_cookie(response, decision)
-        host = request.url.hostname or ""
+        host = request.headers.get("host", "")
         for value in expire_cookies(
             visitor.cookies, site.catalogue, after.allowed, host=host, consent_cookie=site.cookie_name
         ):

@@ -57,7 +57,7 @@ async def read(request: Request, *, limit: int) -> Form:
 
 async def _body(request: Request, limit: int) -> bytes:
     declared = request.headers.get("content-length", "0")
-    if not declared.isdigit():
+    if not declared.isascii() or not declared.isdigit():
         raise FormError(400)
     if len(declared) > 18 or int(declared) > limit:
         raise FormError(413)
@@ -102,5 +102,7 @@ def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _gathered(pairs: list[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
     fields: dict[str, tuple[str, ...]] = {}
     for name, value in pairs:
+        # JSON can spell a lone surrogate, which no address, log or record can carry.
+        value.encode()
         fields[name] = (*fields.get(name, ()), value)
     return fields

@@ -37,8 +37,8 @@ def provenance(request: Request, *, origins: Collection[str]) -> Provenance:
         return Provenance.OWN
     if origin == "null":
         return Provenance.UNKNOWN
-    asked = urlsplit(origin).netloc == request.headers.get("host", "").lower()
-    own = origin in origins or (asked and not origins)
+    host = request.headers.get("host", "").lower()
+    own = origin in origins or (not origins and origin in (f"https://{host}", f"http://{host}"))
     return Provenance.OWN if own else Provenance.FOREIGN
 
 

@@ -15,8 +15,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from consent.choice.notice import Notice
-from consent.errors import LedgerError
-from consent.policies.compare import compare
+from consent.errors import LedgerError, VerificationError
+from consent.policies.compare import Comparison, compare
 from consent.policies.document import PolicyVersion, parse
 from consent.policies.facts import Facts
 from consent.policies.library import Key, Library, day
@@ -33,6 +33,7 @@ class Policies:
         self._answers = answers
         self._prefix = site.settings.prefix
         self._rendered = lru_cache(maxsize=64)(self._render)
+        self._compared = lru_cache(maxsize=64)(self._compare)
         self._archived: dict[Key, PolicyVersion] = {}
         self._facts: dict[str, Facts] = {}
 
@@ -130,13 +131,22 @@ class Policies:
         before, after = await self._document(slug, old, language), await self._document(slug, new, language)
         if before is None or after is None:
             return self._answers.error(request, 404)
-        words = self._site.pages.wording(language)
-        facts = await self._facts_of(before), await self._facts_of(after)
-        comparison = await asyncio.to_thread(compare, before, after, facts=facts, words=words)
-        blocks = [{"kind": block.change, "html": Markup(block.html)} for block in comparison.blocks]  # noqa: S704 - escaped by compare
-        policy = {"slug": slug, "title": after.title}
+        facts = [(await self._facts_of(document)).to_bytes() for document in (before, after)]
+        comparison = await asyncio.to_thread(self._compared, before, after, *facts, language)
+        whole = "whole" in request.query_params
+        blocks = [
+            {"kind": "omitted", "html": ""} if block is None else {"kind": block.change, "html": Markup(block.html)}  # noqa: S704 - escaped by compare
+            for block in (comparison.blocks if whole else comparison.excerpt())
+        ]
         return self._answers.page(
-            request, "consent_compare.html", cache=SHORTLY, policy=policy, a=old, b=new, blocks=blocks
+            request,
+            "consent_compare.html",
+            cache=SHORTLY,
+            policy={"slug": slug, "title": after.title},
+            a=old,
+            b=new,
+            blocks=blocks,
+            whole_href=None if whole or comparison.same else "?whole",
         )
 
     async def notice(self, request: Request) -> Response:
@@ -168,7 +178,7 @@ class Policies:
     async def _checkpoint(self) -> str | None:
         try:
             checkpoint = await asyncio.to_thread(self._site.ledger.checkpoint)
-        except LedgerError:
+        except (LedgerError, VerificationError):
             return None
         return checkpoint.note.decode() if checkpoint else None
 
@@ -226,6 +236,12 @@ class Policies:
 
     def _href(self, slug: str) -> str:
         return f"{self._prefix}/policies/{quote(slug)}"
+
+    def _compare(
+        self, before: PolicyVersion, after: PolicyVersion, old: bytes, new: bytes, language: str
+    ) -> Comparison:
+        facts = Facts.from_bytes(old), Facts.from_bytes(new)
+        return compare(before, after, facts=facts, words=self._site.pages.wording(language))
 
     def _render(self, document: PolicyVersion, facts: bytes, language: str) -> RenderedPolicy:
         words = self._site.pages.wording(self._site.spoken(language) or self._site.settings.default_language)

@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from consent.choice.choice import refusal
 from consent.choice.cookie import seal
-from consent.errors import LedgerError
+from consent.errors import LedgerError, VerificationError
 from consent.gate.headers import expire_cookies
 from consent.site import Site
 from consent.web.answers import Answers, visitor_of
@@ -33,7 +33,7 @@ class Receipts:
         consent_id = visitor_of(request).consent_id
         try:
             records = [] if consent_id is None else await asyncio.to_thread(self._site.ledger.records_of, consent_id)
-        except LedgerError:
+        except (LedgerError, VerificationError):
             return self._answers.error(request, 503)
         entries = [(record.index, json.loads(record.body)) for record in records]
         shown = [
@@ -63,7 +63,7 @@ class Receipts:
         consent_id = visitor_of(request).consent_id
         try:
             content = await asyncio.to_thread(self._receipt, consent_id)
-        except LedgerError:
+        except (LedgerError, VerificationError):
             return self._answers.error(request, 503)
         response = self._answers.json(content)
         response.headers["Content-Disposition"] = 'attachment; filename="consent-receipt.json"'
@@ -102,7 +102,7 @@ class Receipts:
                 await asyncio.to_thread(
                     site.ledger.erase, visitor.consent_id, reason="visitor", decided_at=max(now, earlier)
                 )
-            except LedgerError:
+            except (LedgerError, VerificationError):
                 return self._answers.error(request, 503)
         response = RedirectResponse(f"{self._prefix}/receipt", 303, {"Cache-Control": "no-store"})
         if visitor.consent_id is not None:
@@ -111,7 +111,7 @@ class Receipts:
             header = site.cookie_header(site.cookie_name, value, expires_at=site.expiry(choice))
             response.headers.append("set-cookie", header)
             necessary = frozenset(service.key for service in site.catalogue.services if service.required)
-            host = request.url.hostname or ""
+            host = request.headers.get("host", "")
             for value in expire_cookies(
                 visitor.cookies, site.catalogue, necessary, host=host, consent_cookie=site.cookie_name
             ):

@@ -1,4 +1,4 @@
-"""Visit the demo site in a real browser, as readers do: before a choice, after each answer, and after taking it back."""
+"""Visit the demo site in a real browser, as readers do: before a choice, after each answer, after taking it back."""
 
 from __future__ import annotations
 

@@ -86,7 +86,8 @@ def test_a_collected_case_is_gated_if_it_lives_and_else_left_alone(case: dict[st
         ),
         pytest.param(
             "<style>p{background:u\\72l(//tracker.test/x)}</style>",
-            '<style type="text/plain" data-consent-service="tracker">consent{}p{background:u\\72l(//tracker.test/x)}</style>',
+            '<style type="text/plain" data-consent-service="tracker">'
+            "consent{}p{background:u\\72l(//tracker.test/x)}</style>",
             id="style",
         ),
     ],

@@ -14,12 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from consent.choice.canonical import parse
 from consent.errors import ConfigurationError, LedgerCorruptError, LedgerUnavailableError
 from consent.ledger import ledger as module
 from consent.ledger import merkle, writer
 from consent.ledger.checkpoint import Signer
 from consent.ledger.database import MEMORY
-from consent.ledger.entry import Appended, Draft, parse
+from consent.ledger.entry import Appended, Draft
 from consent.ledger.ledger import Ledger
 from consent.ledger.queue import Queue
 from consent.ledger.sqlite import SqliteStore
@@ -132,9 +133,9 @@ def test_memory(make_store: MakeStore, make_ledger: MakeLedger, make_draft: Make
 
 
 def test_wrong_signer(make_ledger: MakeLedger) -> None:
-    """A key of another ledger is refused when the ledger is made."""
+    """A key of another ledger is refused when the ledger is opened."""
     with pytest.raises(ConfigurationError, match=r"signs for 'other.example'"):
-        make_ledger(signer=Signer.generate("other.example"))
+        make_ledger(signer=Signer.generate("other.example")).start()
 
 
 def test_start_says_when_the_ledger_is_not_ours(make_store: MakeStore, make_ledger: MakeLedger, tmp_path: Path) -> None:

@@ -230,7 +230,7 @@ ORIGINS = [
 def test_where_a_choice_may_come_from(
     client: TestClient, site: Site, fetched: str | None, origin: str | None, yes: int, no: int
 ) -> None:
-    """Decisions 12 and 16: cross-site is 403 for every choice; an unknown origin is enough for a no, never for a yes."""
+    """Decisions 12 and 16: cross-site is 403 for every choice; an unknown origin will do for a no only."""
     headers = {}
     if fetched is not None:
         headers["sec-fetch-site"] = fetched
@@ -547,7 +547,7 @@ def test_a_yes_to_nothing_but_what_is_objected_to(client: TestClient, site: Site
 
 
 def test_a_withdrawal_deletes_cookies(client: TestClient) -> None:
-    """Decision 18: the answer to a withdrawal expires the services' cookies, under every path and domain they may have."""
+    """Decision 18: the answer to a withdrawal expires the services' cookies, under their paths and domains."""
     shown = notice(client)
     post(client, choice="accept_all", notice=shown)
     client.cookies.set("_rs", "1")

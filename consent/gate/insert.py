@@ -1,0 +1,28 @@
+"""Say what is written into a page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+def _no_placeholder(service: str, tag: str) -> bytes:
+    return b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Insert:
+    """Hold what is written into a page; all of it ASCII.
+
+    `banner` goes after the opening `<body>` of a whole document. `first_gated` goes once before the first parked tag,
+    and with `also_granted` before the first tag of a granted service. `placeholder(service, tag name)` goes before a
+    parked frame, object or player. The last two only where the bytes can be read in one way.
+    """
+
+    banner: bytes = b""
+    first_gated: bytes = b""
+    placeholder: Callable[[str, str], bytes] = _no_placeholder
+    also_granted: bool = False
+
+
+NOTHING = Insert()
