@@ -58,6 +58,21 @@ def _optional(name: str) -> Any:
         return None
 
 
+def _lolhtml(lolhtml: Any, page: bytes) -> bytes:
+    out: list[bytes] = []
+
+    class Handler:
+        def element(self, element: Any) -> None:
+            if TRACKER in (element.get_attribute("src") or ""):
+                element.remove_attribute("src")
+
+    rewriter = lolhtml.HTMLRewriter(out.append)
+    rewriter.on("[src]", Handler())
+    rewriter.write(page)
+    rewriter.end()
+    return b"".join(out)
+
+
 def _others() -> tuple[dict[str, Way], list[str]]:
     ways: dict[str, Way] = {}
     missing = []
@@ -72,8 +87,11 @@ def _others() -> tuple[dict[str, Way], list[str]]:
         ways["selectolax parse + serialize"] = lambda page: parser(page).html
     else:
         missing.append("selectolax")
-    if _optional("lol_html") is None and _optional("lolhtml") is None:
+    lolhtml = _optional("lolhtml")
+    if lolhtml is None:
         missing.append("python-lolhtml")
+    else:
+        ways["lolhtml, every element with src"] = lambda page: _lolhtml(lolhtml, page)
     return ways, missing
 
 

@@ -173,7 +173,7 @@ class ConsentSettings(BaseSettings):
             not prefix.startswith("/")
             or prefix.endswith("/")
             or "//" in prefix
-            or any(c in prefix for c in '?#%"<>\\ ')
+            or any(c in prefix for c in '?#%"<>{}\\ ')
         ):
             raise ValueError(f"{prefix!r} is not a path: write it as '/privacy'")
         return prefix
@@ -184,6 +184,9 @@ class ConsentSettings(BaseSettings):
         lifetime = Lifetime.parse(validity)
         if lifetime.session or not (lifetime.months or lifetime.seconds):
             raise ValueError("a choice must hold for some time: write 'P6M'")
+        # Browsers keep no cookie for more than 400 days, and withdrawn ids are known no longer (RFC 6265bis §5.5).
+        if lifetime.months * 30.5 + lifetime.seconds / 86400 > 399:
+            raise ValueError("a choice can hold for 13 months at most: write 'P13M' or less")
         return validity
 
     @field_validator("regimes", mode="before")

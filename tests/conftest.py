@@ -13,7 +13,6 @@ from starlette.testclient import TestClient
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from consent import ConsentMiddleware, ConsentSettings, testing
-from consent.ledger.sqlite import SqliteStore
 from consent.site import Site
 
 ORIGIN = "https://meridian.example"
@@ -152,7 +151,6 @@ def make_stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[.
         site = Site(
             chosen,
             clock=testing.Clock(),
-            store=SqliteStore(chosen.path(chosen.folder / "consent.db"), origin=chosen.origins[0]),
         )
         made.append(site)
         return site

@@ -18,6 +18,7 @@ from consent.site import Site
 from tests.conftest import PAGE, MakeClient, MakeSite
 
 DATE = "Sun, 22 Nov 2026 10:00:00 GMT"
+ARTICLE = PAGE.encode()
 NAVIGATION = {"sec-fetch-dest": "document", "accept": "text/html,*/*;q=0.8"}
 IMAGE = {"sec-fetch-dest": "image", "accept": "image/*"}
 FETCH = {"sec-fetch-dest": "empty", "accept": "application/json"}
@@ -27,15 +28,15 @@ def conditional(
     seen: list[dict[str, str]] | None = None,
     *,
     media_type: str = "text/html",
-    body: bytes = PAGE.encode(),
-    **headers: str,
+    body: bytes = ARTICLE,
+    headers: dict[str, str] | None = None,
 ) -> ASGIApp:
     """Return an app that answers 304 and 206 as a file server does, and notes the headers it sees."""
 
     async def endpoint(request: Request) -> Response:
         if seen is not None:
             seen.append(dict(request.headers))
-        own = {"etag": '"v1"', "last-modified": DATE} | headers
+        own = {"etag": '"v1"', "last-modified": DATE} | (headers or {})
         tags = request.headers.get("if-none-match", "").replace("W/", "").split(", ")
         if own["etag"] in tags or (not tags[0] and request.headers.get("if-modified-since") == DATE):
             return Response(status_code=304, headers=own)
@@ -134,7 +135,7 @@ def test_no_tag_tells_two_visitors_apart(make_client: MakeClient, make_site: Mak
 
 def test_a_weak_tag_stays_weak(make_client: MakeClient) -> None:
     """A weak tag gets its suffix inside the quotes, and is still understood."""
-    client = make_client(app=conditional(etag='W/"v1"'))
+    client = make_client(app=conditional(headers={"etag": 'W/"v1"'}))
     assert get(client).headers["etag"].startswith('W/"v1c')
 
 
@@ -179,7 +180,7 @@ def test_conditions_reach_the_app(
 
 def test_images_are_confirmed_and_cut(make_client: MakeClient) -> None:
     """An image is answered 304 and 206 as the app would answer it without us."""
-    client = make_client(app=conditional(media_type="image/png", cache_control="max-age=60"))
+    client = make_client(app=conditional(media_type="image/png", headers={"cache-control": "max-age=60"}))
     for headers, status in (
         ({"if-none-match": '"v1"'}, 304),
         ({"if-modified-since": DATE}, 304),
@@ -213,7 +214,7 @@ def test_part_of_a_page_that_a_script_asks_for(make_client: MakeClient) -> None:
 )
 def test_cache_control(make_client: MakeClient, given: str, expected: str) -> None:
     """A page is its visitor's own, and is checked before it is shown again; no-store stays."""
-    client = make_client(app=conditional(cache_control=given) if given else conditional())
+    client = make_client(app=conditional(headers={"cache-control": given} if given else {}))
     assert get(client).headers["cache-control"] == expected
 
 
@@ -226,7 +227,7 @@ def test_cache_control(make_client: MakeClient, given: str, expected: str) -> No
 )
 def test_headers_for_shared_caches_go(make_client: MakeClient, name: str) -> None:
     """No header invites a content network to keep a page for everybody."""
-    app = conditional(**{name: DATE if name == "last-modified" else "max-age=600"})
+    app = conditional(headers={name: DATE if name == "last-modified" else "max-age=600"})
     for client in (make_client(app=app), make_client(app=app)):
         assert name not in get(client).headers
         testing.grant(client, "analytics")
@@ -246,7 +247,7 @@ def test_headers_for_shared_caches_go(make_client: MakeClient, name: str) -> Non
 )
 def test_vary(make_client: MakeClient, settings: dict[str, Any], given: str, expected: str) -> None:
     """A page names the request headers it depends on, beside those the app names."""
-    client = make_client(app=conditional(vary=given) if given else conditional(), **settings)
+    client = make_client(app=conditional(headers={"vary": given} if given else {}), **settings)
     assert get(client).headers["vary"] == expected
 
 

@@ -172,6 +172,7 @@ class Transcoder:
     def __init__(self, gate: Stream, *, charset: str) -> None:
         """Wrap `gate`, which must be for `utf-8`, around a page of `charset`."""
         name = codec(charset)
+        self._escapes = "" if name.startswith("utf-16") else "\x1b"
         wide = decodable(charset) is Kind.TRANSCODE and name.startswith("utf-16")
         # A lone surrogate has bytes of its own in UTF-16, which come back as they were.
         self._errors = "surrogatepass" if wide else "replace"
@@ -182,13 +183,18 @@ class Transcoder:
 
     def feed(self, chunk: bytes) -> bytes:
         """Take in the next bytes of the page and return those that are ready to be sent."""
-        text = self._in.decode(chunk)
-        return self._encode(self._gate.feed(text.encode("utf-8", self._errors)), False)
+        return self._encode(self._gate.feed(self._read(chunk, False)), False)
 
     def end(self) -> bytes:
         """Return what was still held."""
-        rest = self._in.decode(b"", True).encode("utf-8", self._errors)
-        return self._encode(self._gate.feed(rest) + self._gate.end(), True)
+        return self._encode(self._gate.feed(self._read(b"", True)) + self._gate.end(), True)
+
+    def _read(self, chunk: bytes, final: bool) -> bytes:
+        text = self._in.decode(chunk, final)
+        if self._escapes:
+            # Written back as it is, an escape that began nothing could begin something for the browser.
+            text = text.replace(self._escapes, "\ufffd")
+        return text.encode("utf-8", self._errors)
 
     def _encode(self, data: bytes, final: bool) -> bytes:
         return self._back.encode(self._middle.decode(data, final), final)

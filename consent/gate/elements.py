@@ -6,6 +6,8 @@ from enum import IntEnum
 
 from consent.gate.tokens import RAW, STRUCTURE
 
+FRAMES = frozenset((b"iframe", b"frame"))
+"""Elements that are documents even without an address."""
 EMBEDS = frozenset((b"iframe", b"embed", b"object", b"video", b"audio"))
 CONTENTS = frozenset(("src", "srcdoc", "data"))
 

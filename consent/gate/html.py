@@ -9,7 +9,7 @@ from enum import IntEnum
 from consent.gate import skip
 from consent.gate.address import Address
 from consent.gate.context import Context
-from consent.gate.elements import TEXTUAL, TRACKED
+from consent.gate.elements import FRAMES, TEXTUAL, TRACKED
 from consent.gate.insert import NOTHING, Insert
 from consent.gate.rules import View
 from consent.gate.scanner import CAP, CDATA_END, Bytes, Mode, Scanner, end_at
@@ -87,6 +87,7 @@ class Gate(Scanner):
         self._nested_reading = False
         self._rebase(bases)
         self._held: _Held | None = None
+        self._frames = 0
 
     def _rebase(self, bases: tuple[Address, ...]) -> None:
         self._bases = bases
@@ -257,9 +258,21 @@ class Gate(Scanner):
             self.parked.update(judged.held)
         before = self._before(judged, insertable) if insertable else b""
         if judged.rewritten is not None:
-            self._put(buf, pos, before + judged.rewritten, end)
+            self._put(buf, pos, before + self._apart(judged.name, judged.rewritten), end)
         elif before:
             self._put(buf, pos, before, pos)
+
+    def _apart(self, name: bytes, parked: bytes) -> bytes:
+        """Give a parked frame a name that no earlier visit of the page has seen.
+
+        Going back, Chromium loads into a frame what its history has for the frame's name or, where it has none, its
+        place among the frames, whatever address the frame has now: a frame without an address is no frame at rest.
+        """
+        if name not in FRAMES:
+            return parked
+        self._frames += 1
+        end = len(name) + 1
+        return parked[:end] + b' name="consent-%d"' % self._frames + parked[end:]
 
     def _before(self, judged: Judged, insertable: bool) -> bytes:
         """Return what is written before a tag."""
@@ -366,7 +379,7 @@ class Gate(Scanner):
     def _join(self, judged: Judged, tag: bytes, text: Judged) -> Judged:
         return replace(
             judged,
-            rewritten=self._judge.park(tag, end_at(NAME.match(tag)), text.held[0]) if text.held else None,
+            rewritten=self._judge.park(tag, end_at(NAME.match(tag)), " ".join(text.held)) if text.held else None,
             held=judged.held + text.held,
             found=judged.found + text.found,
             granted=judged.granted or text.granted,
@@ -433,11 +446,13 @@ class Gate(Scanner):
         gate._context = self._context.copy()
         gate._open = gate._context.open
         gate._nested_reading = True
+        gate._frames = self._frames
         out = gate.feed(inner)
         if gate._rest or gate._mode is not None or not gate._context.in_step(self._context):
             return None
         self.parked |= gate.parked
         self.found |= gate.found
+        self._frames = gate._frames
         self._context.take(gate._context)
         self._open = self._context.open
         if gate._bases != self._bases:

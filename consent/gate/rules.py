@@ -224,19 +224,12 @@ class View:
     def marked(self, key: str) -> Verdict | None:
         """Return for whom an element marked `data-consent="key"` is held, or None where it passes.
 
-        A service's key asks for that service; a purpose's key asks for all its services, or, where it has none, for
-        the key itself. An unknown key is held.
+        A service's key asks for that service, a purpose's key for that purpose. An unknown key is held.
         """
         key = key.strip()
-        catalogue = self.rules.catalogue
-        if catalogue.service(key) is not None:
-            return None if key in self.allowed else Verdict(key)
-        purpose = catalogue.purpose(key)
-        if purpose is None:
-            return Verdict(key)
-        services = catalogue.of(key)
-        passes = all(service.key in self.allowed for service in services) if services else key in self._given
-        return None if passes or purpose.required else Verdict(key)
+        purpose = self.rules.catalogue.purpose(key)
+        passes = key in self.allowed or (purpose is not None and (purpose.required or key in self._given))
+        return None if passes else Verdict(key)
 
     def held_inline(self, text: str) -> tuple[str, ...]:
         """Return the keys of the services not allowed whose patterns stand in `text`, sorted."""

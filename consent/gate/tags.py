@@ -18,6 +18,7 @@ from consent.gate.elements import (
     CONTENTS,
     DOCUMENTS,
     EMBEDS,
+    FRAMES,
     LISTS,
     NEVER_PLAIN,
     ONE,
@@ -143,10 +144,10 @@ class Judge:
         rewritten = None
         keys = tuple(dict.fromkeys(held.values()))
         if held:
-            parks_type = name == b"script" or (name == b"style" and "type" in held)
-            names = set(held) | ({"type"} if parks_type else set())
+            parks_type = name in (b"script", b"style")
+            names = set(held) | ({"type"} if parks_type else set()) | ({"name"} if name in FRAMES else set())
             places = [name_end + place for label, _, place, _ in listed if label in names]
-            rewritten = rewrite(tag, name_end, places, keys[0], script=parks_type)
+            rewritten = rewrite(tag, name_end, places, " ".join(keys), script=parks_type)
             if parks_type:
                 text = Text.NONE
         found_hosts = tuple(dict.fromkeys(inquest.found))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 
 import pytest
 from hypothesis import given, settings
@@ -75,7 +76,8 @@ def test_a_collected_case_is_gated_if_it_lives_and_else_left_alone(case: dict[st
         ),
         pytest.param(
             "<iframe data-consent=player src=/own></iframe>",
-            '<iframe data-consent-service="player" data-consent=player data-consent-src=/own></iframe>',
+            '<iframe name="consent-1" data-consent-service="player" data-consent=player data-consent-src=/own>'
+            "</iframe>",
             id="marked-frame",
         ),
         pytest.param(
@@ -232,7 +234,7 @@ def test_the_first_gated_tag_is_announced_once_and_placeholders_stand_before_emb
     out = text(page, insert=insert)
     assert out.startswith('<p>[S]<img data-consent-service="tracker"')
     assert out.count("[S]") == 1
-    assert '[iframe player]<iframe data-consent-service="player"' in out
+    assert '[iframe player]<iframe name="consent-1" data-consent-service="player"' in out
     assert "[video" not in out
 
 
@@ -262,6 +264,13 @@ def test_undeclared_hosts_are_found_and_held_on_request() -> None:
     out, gate = gated(page, view=STRICT)
     assert (gate.found, gate.parked) == ({"x.example"}, {""})
     assert out.decode() == '<img data-consent-service="" data-consent-src=//x.example/y><img src=/own>'
+
+
+def test_a_style_held_for_an_attribute_is_not_read_as_a_sheet() -> None:
+    """A style element whose start tag is parked loads nothing by its text either."""
+    out = text("<style src=//tracker.test>@import '//tracker.test';</style>")
+    assert out.startswith('<style type="text/plain" data-consent-service="tracker" data-consent-src=')
+    assert ">consent{}@import" in out
 
 
 def test_an_unfinished_tag_at_the_end_is_dropped() -> None:
@@ -339,7 +348,8 @@ def test_outside_of_gated_tags_every_byte_is_as_it_came(seed: int) -> None:
         return
     undone = out.replace(b' type="text/plain" data-consent-service="tracker"', b"")
     undone = (
-        undone.replace(b' data-consent-service="tracker"', b"")
+        re.sub(rb' name="consent-\d+"', b"", undone)
+        .replace(b' data-consent-service="tracker"', b"")
         .replace(b"data-consent-", b"")
         .replace(b"consent{}", b"")
     )
@@ -389,3 +399,14 @@ def test_little_is_held_while_a_page_streams() -> None:
     assert gate.feed(b"<p>one</p><p>two</p><di") == b"<p>one</p><p>two</p>"
     assert gate.feed(b"v><!-- long") == b"<div><!-- l"
     assert gate.feed(b" comment --><script src=/own.js>") == b"ong comment --><script src=/own.js>"
+
+
+def test_parked_frames_are_told_apart_from_every_earlier_visit() -> None:
+    """Each has a name of its own, in markup that can be read in two ways too; its old name is kept for its return."""
+    body = (
+        "<iframe name=a src=//tracker.test></iframe><svg><iframe src=//tracker.test></iframe></svg>"
+    body += "<iframe src=//tracker.test></iframe>"
+    )
+    out = text(body)
+    assert re.findall(r'<iframe name="([^"]+)"', out) == ["consent-1", "consent-2", "consent-3"]
+    assert "data-consent-name=a" in out

@@ -17,6 +17,11 @@
   };
 
   const restore = (node) => {
+    if (node.localName === 'style') {
+      node.removeAttribute('type');
+      node.textContent = node.textContent.replace('consent{}', '');
+    }
+    if (/^i?frame$/.test(node.localName)) node.removeAttribute('name');
     for (const { name, value } of [...node.attributes]) {
       if (!name.startsWith('data-consent-')) continue;
       const own = name.slice(13).replace('xlink:', '');
