@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import zlib
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from functools import lru_cache
 from typing import Protocol
 from urllib.parse import quote
@@ -15,8 +15,9 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import Message, Scope, Send
 
 from consent.choice.consent import Consent
-from consent.gate import charset, csp, headers
+from consent.gate import charset, headers
 from consent.gate.html import Gate, Insert
+from consent.marking import Marked, marked
 from consent.site import Site
 from consent.visitors import Visitor
 
@@ -29,14 +30,6 @@ WITHOUT_BODY = frozenset({204, 304})
 GATED_HEADERS = frozenset(
     {b"set-cookie", b"link", b"refresh", b"report-to", b"reporting-endpoints", b"nel", b"speculation-rules"}
 )
-CACHE_HEADERS = (
-    *("last-modified", "cdn-cache-control", "surrogate-control", "x-accel-expires", "edge-control"),
-    *("cloudflare-cdn-cache-control", "netlify-cdn-cache-control", "vercel-cdn-cache-control"),
-)
-"""What would bring a gated page back from before a change, or let a shared cache keep it."""
-BODY_HEADERS = ("accept-ranges", "content-digest", "content-encoding", "content-md5", "digest", "repr-digest")
-"""What describes the bytes of the app's own page, and not those of the gated one."""
-CSP_HEADERS = ("content-security-policy", "content-security-policy-report-only")
 HEAD_START = 1024
 """How many bytes a browser, too, looks at to find out the charset. Source: HTML §13.2.3.2."""
 FILE_CHUNK = 65_536
@@ -44,7 +37,6 @@ FILE_CHUNK = 65_536
 _ROOT = re.compile(rb"<html\b[^>]*>", re.IGNORECASE)
 _LANGUAGE = re.compile(rb"\slang\s*=\s*[\"']?([A-Za-z0-9-]{2,35})", re.IGNORECASE)
 _TYPE_END = re.compile(r"[\s;(]")
-_NONCE = re.compile(r"'nonce-([A-Za-z0-9+/_=-]+)'")
 
 
 class Decoder(Protocol):
@@ -59,6 +51,21 @@ DECODERS: MutableMapping[str, Callable[[], Decoder]] = {
     "x-gzip": lambda: zlib.decompressobj(wbits=zlib.MAX_WBITS | 16),
     "deflate": lambda: _Deflate(),
 }
+
+
+class _Finished:
+    """Stand for the gate of a page that is known whole."""
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Return nothing: nothing comes after the end."""
+        return b""
+
+    def end(self) -> bytes:
+        """Return nothing."""
+        return b""
+
+
+FINISHED = _Finished()
 
 
 class _Deflate:
@@ -111,8 +118,6 @@ class Responder:
         self._waiting = bytearray()
         self._untyped = False
         self._coded = bytearray()
-        self._nonce = ""
-        self._narrowed = False
         self._refused = False
         self._negotiated = False
 
@@ -159,8 +164,10 @@ class Responder:
         self._untyped = True
         if message["status"] in WITHOUT_BODY:
             if self._confirming and message["status"] == 304:
-                self._mend_caching(response)
-                self._narrow_policies(response, self._consent)
+                page = marked(
+                    message["headers"], site=self._site, visitor=self._visitor, consent=self._consent, confirming=True
+                )
+                message = {**message, "headers": page.headers}
             await self._send(message)
         elif response.get("x-content-type-options", "").strip().lower() == "nosniff":
             await self._send(message)
@@ -240,20 +247,35 @@ class Responder:
             return
         self._coded.clear()
         consent = self._in_language_of(body, response)
-        view = self._site.rules.view(consent.allowed)
-        self._mend_headers(response, consent)
-        encoding = charset.sniff(content_type, body)
-        if charset.decodable(encoding) is charset.Kind.TRANSCODE:
-            inner = Gate(view, charset="utf-8", insert=self._insert(consent))
-            self._gate = charset.Transcoder(inner, charset=encoding)
-        else:
-            self._gate = Gate(view, charset=encoding, insert=self._insert(consent))
-        out = self._gate.feed(body) + (self._gate.end() if whole else b"")
-        response["content-length"] = str(len(out))
-        if not whole or (self._scope["method"] == "HEAD" and not body):
-            del response["content-length"]
-        await self._send(start)
+        page = marked(
+            start["headers"], site=self._site, visitor=self._visitor, consent=consent, negotiated=self._negotiated
+        )
+        out = self._gated(body, consent, page, content_type, whole=whole)
+        if whole and (body or self._scope["method"] != "HEAD"):
+            page.headers.append((b"content-length", str(len(out)).encode()))
+        page.headers.extend(self._cookies_to_expire(consent))
+        await self._send({**start, "headers": page.headers})
         await self._send({"type": "http.response.body", "body": out, "more_body": not whole})
+
+    def _gated(self, body: bytes, consent: Consent, page: Marked, content_type: str | None, *, whole: bool) -> bytes:
+        """Return the first piece of a body gated, from memory where the very same page was gated before."""
+        view = self._site.rules.view(consent.allowed)
+        encoding = charset.sniff(content_type, body)
+        insert = self._insert(consent, page)
+        key = (view, encoding, insert.banner, insert.first_gated, self._scope["path"], body)
+        if whole and (known := self._site.bodies.get(key)) is not None:
+            self._gate = FINISHED
+            return known
+        if charset.decodable(encoding) is charset.Kind.TRANSCODE:
+            self._gate = charset.Transcoder(Gate(view, charset="utf-8", insert=insert), charset=encoding)
+        else:
+            self._gate = Gate(view, charset=charset.codec(encoding), insert=insert)
+        out = self._gate.feed(body)
+        if whole:
+            out += self._gate.end()
+            if not page.nonce:
+                self._site.bodies.keep(key, out)
+        return out
 
     async def _file(self, path: str) -> None:
         async with await anyio.open_file(path, "rb") as file:
@@ -274,29 +296,14 @@ class Responder:
             return self._consent
         return self._visitor.in_language(self._site.edition(self._site.now()).notices[language])
 
-    def _insert(self, consent: Consent) -> Insert:
+    def _insert(self, consent: Consent, page: Marked) -> Insert:
         fragments, path = self._site.fragments, _address(self._scope)
         after_body = fragments.link if consent.answered else fragments.banner
         return Insert(
-            banner=self._fitted(after_body(consent, next_path=path)),
-            first_gated=self._fitted(fragments.assets(consent)) if consent.answered else b"",
+            banner=_fitted(after_body(consent, next_path=path), page),
+            first_gated=_fitted(fragments.assets(consent), page) if consent.answered else b"",
             also_granted=True,
             placeholder=lambda service, tag: fragments.placeholder(consent, service=service, tag=tag, next_path=path),
-        )
-
-    def _fitted(self, html: bytes) -> bytes:
-        """Give our script and style the nonce that the page's own policy asks for.
-
-        The script learns too whether that policy was narrowed: what the browser denies for as long as the page lives
-        takes a reload to be allowed.
-        """
-        if self._narrowed:
-            html = html.replace(b"<script ", b"<script data-narrowed ")
-        if not self._nonce:
-            return html
-        nonce = self._nonce.encode("ascii")
-        return html.replace(b"<script ", b'<script nonce="%s" ' % nonce).replace(
-            b"<link ", b'<link nonce="%s" ' % nonce
         )
 
     # -- headers
@@ -304,6 +311,17 @@ class Responder:
     def _links(self, links: Iterable[bytes]) -> list[bytes]:
         view = self._site.rules.view(self._consent.allowed)
         return [link for _, link in headers.hold_headers([(b"link", link) for link in links], view)]
+
+    def _cookies_to_expire(self, consent: Consent) -> Iterator[tuple[bytes, bytes]]:
+        """Yield headers that delete the cookies this request carries and that may not be stored any more."""
+        site, visitor = self._site, self._visitor
+        values = headers.expire_cookies(
+            visitor.cookies, site.catalogue, consent.allowed, host=_host(self._scope), consent_cookie=site.cookie_name
+        )
+        if visitor.once:
+            values.append(site.cookie_header(site.once_cookie_name, "", expires_at=0))
+        for value in values:
+            yield b"set-cookie", value.encode("latin-1")
 
     def _gate_headers(self, message: Message) -> None:
         """Keep back what headers would store or load for services that are not allowed."""
@@ -320,53 +338,19 @@ class Responder:
                     response.append("set-cookie", value)
         message["headers"] = headers.hold_headers(message["headers"], site.rules.view(consent.allowed))
 
-    def _mend_headers(self, response: MutableHeaders, consent: Consent) -> None:
-        """Say of a gated page whom it is for, narrow its policy, and expire what may not be stored any more."""
-        site, visitor = self._site, self._visitor
-        for name in BODY_HEADERS:
-            del response[name]
-        self._mend_caching(response)
-        self._narrow_policies(response, consent)
-        for value in headers.expire_cookies(
-            visitor.cookies, site.catalogue, consent.allowed, host=_host(self._scope), consent_cookie=site.cookie_name
-        ):
-            response.append("set-cookie", value)
-        if visitor.once:
-            response["cache-control"] = "no-store"
-            response.append("set-cookie", site.cookie_header(site.once_cookie_name, "", expires_at=0))
 
-    def _narrow_policies(self, response: MutableHeaders, consent: Consent) -> None:
-        """Take the hosts of services not allowed out of a page's own policies, and note their nonce."""
-        hosts = self._site.held_hosts(consent.allowed)
-        for name in CSP_HEADERS:
-            values = response.getlist(name)
-            if not values:
-                continue
-            nonce = _NONCE.search(values[0])
-            self._nonce = self._nonce or (nonce[1] if nonce else "")
-            del response[name]
-            for value in values:
-                narrowed, _ = csp.narrow(value, held_hosts=hosts)
-                self._narrowed |= narrowed != value and name == CSP_HEADERS[0]
-                response.append(name, narrowed)
+def _fitted(html: bytes, page: Marked) -> bytes:
+    """Give our script and style the nonce that the page's own policy asks for.
 
-    def _mend_caching(self, response: MutableHeaders) -> None:
-        """Mark a page as this visitor's own."""
-        etag = response.get("etag")
-        if etag is not None:
-            response["etag"] = headers.etag_with(etag, self._visitor.state_tag)
-        for name in CACHE_HEADERS:
-            del response[name]
-        if "no-store" not in response.get("cache-control", "").lower():
-            response["cache-control"] = "private, no-cache"
-        country = self._site.settings.country_header
-        names = [
-            "Cookie",
-            "Sec-GPC",
-            *(["Accept-Language"] if self._negotiated else []),
-            *([country] if country else []),
-        ]
-        response["vary"] = headers.vary(response.get("vary"), names)
+    The script learns too whether that policy was narrowed: what the browser denies for as long as the page lives takes
+    a reload to be allowed.
+    """
+    if page.narrowed:
+        html = html.replace(b"<script ", b"<script data-narrowed ")
+    if not page.nonce:
+        return html
+    nonce = b'nonce="%s" ' % page.nonce.encode("ascii")
+    return html.replace(b"<script ", b"<script " + nonce).replace(b"<link ", b"<link " + nonce)
 
 
 def _address(scope: Scope) -> str:

@@ -25,6 +25,7 @@ from consent.choice.notice import Notice, PolicyReference, build
 from consent.declared import catalogue_of
 from consent.errors import ConfigurationError, LedgerError, LedgerUnavailableError
 from consent.fragments import Fragments
+from consent.gate.bodies import Bodies
 from consent.gate.rules import Rules
 from consent.ledger.checkpoint import Signer, key_beside, note_name
 from consent.ledger.ledger import Ledger
@@ -105,6 +106,7 @@ class Site:
         )
         self.rules = Rules(self.catalogue, site_hosts=settings.hosts, undeclared=settings.undeclared)
         self.facts = self._facts()
+        self.bodies = Bodies()
         self.library = library_of(settings, facts=self.facts)
         self.ledger = ledger_from(settings, clock=clock, store=store)
         self.held_hosts = lru_cache(maxsize=64)(self._held_hosts)

@@ -81,7 +81,10 @@ class Answers:
             "clear": None,
         }
         html = self._site.pages.render(template, language=language, **(common | context))
-        return HTMLResponse(html, status, {**self._headers(cache), "Content-Language": language})
+        headers = {**self._headers(cache), "Content-Language": language}
+        if cache != NO_STORE:
+            headers["Vary"] = "Accept-Language, Cookie"
+        return HTMLResponse(html, status, headers)
 
     def json(self, content: Any, *, status: int = 200, cache: str = NO_STORE) -> JSONResponse:
         """Return JSON."""

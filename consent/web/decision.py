@@ -80,9 +80,12 @@ class Decision:
     def kept(self) -> Decision:
         """Return the part that counts even where nothing can be recorded: every no, and every yes that held before."""
         choice, held = self.choice, self.before.granted if self.prior_id is not None else frozenset()
-        purposes = {key: yes for key, yes in choice.purposes.items() if not yes or key in held}
+        given = granted(choice, self.shown) & self.shown.services.keys()
+        # A purpose stands for its services: with a new one among them, those that held are kept one by one.
+        fresh = {self.shown.purpose_of(key) for key in given - held}
+        purposes = {key: yes for key, yes in choice.purposes.items() if not yes or (key in held and key not in fresh)}
         services = {key: yes for key, yes in choice.services.items() if not yes or key in held}
-        for key in held & granted(choice, self.shown) & self.shown.services.keys():
+        for key in held & given:
             if self.shown.purpose_of(key) not in purposes:
                 services[key] = True
         kept = replace(choice, purposes=purposes, services=services)

@@ -403,10 +403,8 @@ def test_little_is_held_while_a_page_streams() -> None:
 
 def test_parked_frames_are_told_apart_from_every_earlier_visit() -> None:
     """Each has a name of its own, in markup that can be read in two ways too; its old name is kept for its return."""
-    body = (
-        "<iframe name=a src=//tracker.test></iframe><svg><iframe src=//tracker.test></iframe></svg>"
+    body = "<iframe name=a src=//tracker.test></iframe><svg><iframe src=//tracker.test></iframe></svg>"
     body += "<iframe src=//tracker.test></iframe>"
-    )
     out = text(body)
     assert re.findall(r'<iframe name="([^"]+)"', out) == ["consent-1", "consent-2", "consent-3"]
     assert "data-consent-name=a" in out

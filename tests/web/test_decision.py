@@ -224,3 +224,23 @@ def test_unknown_keys(field: str) -> None:
     """A key that neither notice has is an error."""
     with pytest.raises(KeyError):
         decided(submission(Control.SAVE, TODAY, **{field: ("harbour",)}), visitor(None, None))
+
+
+def test_a_purpose_is_no_way_around_the_record() -> None:
+    """A service under changed terms is a new yes, even where its purpose held before and is all that is sent."""
+    first = decide(
+        submission(Control.ACCEPT_ALL, BEFORE),
+        before=visitor(None, None),
+        consent_id=None,
+        fresh_id=OLD_ID,
+        today=BEFORE,
+        now=500,
+    )
+    before = visitor(first.choice, BEFORE)
+    assert before.asking == {"reader-stats"}
+    decision = decided(submission(purposes=("analytics", "media")), before, consent_id=OLD_ID)
+    assert decision.adds
+    kept = visitor(decision.kept.choice, TODAY)
+    assert kept.granted == {"media", "harbour-maps", "lantern-video"}
+    assert "reader-stats" in kept.asking
+    assert "lantern-ads" not in kept.asking

@@ -1,0 +1,106 @@
+"""Mark a gated page, in its headers, as this visitor's own, and narrow the policy it comes with."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from consent.choice.consent import Consent
+from consent.gate import csp, headers
+from consent.site import Site
+from consent.visitors import Visitor
+
+RawHeaders = list[tuple[bytes, bytes]]
+
+CACHE_HEADERS = frozenset(
+    {
+        b"cdn-cache-control",
+        b"cloudflare-cdn-cache-control",
+        b"edge-control",
+        b"last-modified",
+        b"netlify-cdn-cache-control",
+        b"surrogate-control",
+        b"vercel-cdn-cache-control",
+        b"x-accel-expires",
+    }
+)
+"""What would bring a gated page back from before a change, or let a shared cache keep it."""
+BODY_HEADERS = frozenset(
+    {
+        b"accept-ranges",
+        b"content-digest",
+        b"content-encoding",
+        b"content-length",
+        b"content-md5",
+        b"digest",
+        b"repr-digest",
+    }
+)
+"""What describes the bytes of the app's own page, and not those of the gated one."""
+ENFORCED = b"content-security-policy"
+POLICIES = frozenset({ENFORCED, b"content-security-policy-report-only"})
+_NONCE = re.compile(r"'nonce-([A-Za-z0-9+/_=-]+)'")
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """Hold the headers of a gated page, the nonce its policy asks for, and whether that policy had to be narrowed."""
+
+    headers: RawHeaders
+    nonce: str = ""
+    narrowed: bool = False
+
+
+def marked(
+    raw: Iterable[tuple[bytes, bytes]],
+    *,
+    site: Site,
+    visitor: Visitor,
+    consent: Consent,
+    negotiated: bool = False,
+    confirming: bool = False,
+) -> Marked:
+    """Return the headers of a page gated for one visitor.
+
+    `negotiated` tells that the language came from `Accept-Language`; `confirming` that there is no new body.
+    """
+    kept: RawHeaders = []
+    varies, cached, nonce, narrowed = [], b"", "", False
+    for name, value in raw:
+        name = name.lower()
+        if name in CACHE_HEADERS or (name in BODY_HEADERS and not confirming):
+            continue
+        if name == b"vary":
+            varies.append(value)
+        elif name == b"cache-control":
+            cached = cached + b", " + value if cached else value
+        elif name == b"etag":
+            kept.append((name, headers.etag_with(value.decode("latin-1"), visitor.state_tag).encode("latin-1")))
+        elif name in POLICIES:
+            policy = value.decode("latin-1")
+            found = _NONCE.search(policy)
+            nonce = nonce or (found[1] if found else "")
+            tightened, _ = csp.narrow(policy, held_hosts=site.held_hosts(consent.allowed))
+            narrowed |= tightened != policy and name == ENFORCED
+            kept.append((name, tightened.encode("latin-1")))
+        else:
+            kept.append((name, value))
+    if visitor.once:
+        cached = b"no-store"
+    elif b"no-store" not in cached.lower():
+        cached = b"private, no-cache"
+    kept.append((b"cache-control", cached))
+    kept.append((b"vary", _vary(b", ".join(varies), negotiated, site.settings.country_header)))
+    return Marked(kept, nonce, narrowed)
+
+
+@lru_cache(maxsize=256)
+def _vary(existing: bytes, negotiated: bool, country_header: str) -> bytes:
+    names = ["Cookie", "Sec-GPC"]
+    if negotiated:
+        names.append("Accept-Language")
+    if country_header:
+        names.append(country_header)
+    return headers.vary(existing.decode("latin-1") or None, names).encode("latin-1")
