@@ -25,7 +25,7 @@ LAYERS = (
 """The rooms, the lowest first; a room may know those below it."""
 BUILDING = ("assets", "declared", "fragments", "languages", "pages", "publication", "settings", "shipped", "visitors")
 """What lies around the site: on its floor, known to the floors above."""
-ENTRANCE = ("responder",)
+ENTRANCE = ("marking", "responder")
 """What the middleware is built of."""
 APART = ("verify",)
 """The stand-alone verifier, which imports nothing of ours."""

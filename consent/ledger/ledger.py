@@ -100,6 +100,7 @@ class Ledger:
 
         A store that is down is tried again later. Raises ConfigurationError if it is not this ledger's at all.
         """
+        self._heed_queue()
         try:
             self.store.open()
             self._refresh()
@@ -170,11 +171,14 @@ class Ledger:
                 self._writer.attempt(self._seal)
 
     def _refresh(self) -> None:
+        self._heed_queue()
         self._revocations.refresh(self.store, now=int(self._clock()))
+
+    def _heed_queue(self) -> None:
+        """Take what waits for the ledger as in force already, in every process that shares the folder."""
         names = [] if self._queue is None else self._queue.names()
         for name in names:
             if self._queue is not None and name not in self._seen:
-                # What waits for the ledger is in force already, in every process that shares the folder.
                 with contextlib.suppress(OSError, ValueError):
                     for draft in self._queue.read(name):
                         self._revoke(draft)

@@ -126,7 +126,6 @@ def test_a_withdrawal_is_honoured_and_delivered(make_client: MakeClient, make_st
     assert [(record["status"], record["late"]) for record in records(again)] == [("given", False), ("withdrawn", True)]
 
 
-@pytest.mark.xfail(strict=True, reason="the ledger reads the queue only once its store is open")
 def test_a_restart_while_the_ledger_is_down(make_client: MakeClient, make_stored: MakeStored, site: Site) -> None:
     """A withdrawal that still waits on disk is in force in a process that starts without the ledger."""
     client, thief = make_client(site), make_client(site)

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -47,12 +47,12 @@ def settings() -> ConsentSettings:
 
 
 @pytest.fixture
-def site(settings: ConsentSettings, request: pytest.FixtureRequest) -> Site:
+def site(settings: ConsentSettings) -> Iterator[Site]:
     """Return that site, started."""
     site = Site(settings, clock=testing.Clock())
-    request.addfinalizer(site.close)
     site.start()
-    return site
+    yield site
+    site.close()
 
 
 @pytest.fixture
@@ -232,10 +232,12 @@ def test_what_changed_is_said(make_client: MakeClient, settings: ConsentSettings
     assert len(forms) == 2
     for form, allowed in zip(forms, (True, False), strict=True):
         visitor = make_client(later)
-        visitor.cookies.update(dict(client.cookies))
+        for cookie in client.cookies.jar:
+            visitor.cookies.jar.set_cookie(cookie)
         fields: dict[str, list[str]] = {"choice": ["save"]}
         for name, value in re.findall(r'name="([^"]*)" value="([^"]*)"', form):
-            fields.setdefault(name, []).append(value) if name != "choice" else None
+            if name != "choice":
+                fields.setdefault(name, []).append(value)
         assert visitor.post("/privacy/choices", data=fields).status_code == 303
         after = visitor.get("/privacy/state").json()
         assert after["answered"]
@@ -257,11 +259,11 @@ def test_a_receipt_proves_itself(client: TestClient, site: Site) -> None:
     assert len(receipt["records"]) == 2
     for record in receipt["records"]:
         checkpoint = Checkpoint.opened(record["checkpoint"].encode(), verifier=verifier)
-        merkle.verify_inclusion(
-            leaf_hash=merkle.leaf_hash(record["entry"].encode()),
+        assert merkle.includes(
+            merkle.leaf_hash(record["entry"].encode()),
             index=record["index"],
             size=checkpoint.size,
-            path=[base64.b64decode(node) for node in record["path"]],
+            proof=[base64.b64decode(node) for node in record["path"]],
             root=checkpoint.root,
         )
     assert json.loads(receipt["records"][1]["entry"])["status"] == "renewed"
@@ -362,11 +364,11 @@ def test_a_session_ends(client: TestClient, site: Site, settings: ConsentSetting
     ]
     for made, status in paths:
         header = f"__Host-consent-audit={made()}".encode("latin-1")
-        response = client.get("/privacy/audit/entries.csv", headers={b"cookie": header})  # type: ignore[dict-item]
+        response = client.get("/privacy/audit/entries.csv", headers={b"cookie": header})
         assert response.status_code == status
     site.now.advance(3601)
     header = f"__Host-consent-audit={value}".encode()
-    assert client.get("/privacy/audit/entries.csv", headers={b"cookie": header}).status_code == 404  # type: ignore[dict-item]
+    assert client.get("/privacy/audit/entries.csv", headers={b"cookie": header}).status_code == 404
 
 
 def test_a_page_that_fails(site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
