@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import zlib
@@ -10,7 +11,6 @@ from functools import lru_cache
 from typing import Protocol
 from urllib.parse import quote
 
-import anyio
 from starlette.datastructures import MutableHeaders
 from starlette.types import Message, Scope, Send
 
@@ -278,8 +278,8 @@ class Responder:
         return out
 
     async def _file(self, path: str) -> None:
-        async with await anyio.open_file(path, "rb") as file:
-            while chunk := await file.read(FILE_CHUNK):
+        with await asyncio.to_thread(open, path, "rb") as file:
+            while chunk := await asyncio.to_thread(file.read, FILE_CHUNK):
                 await self({"type": "http.response.body", "body": chunk, "more_body": True})
         await self({"type": "http.response.body", "body": b"", "more_body": False})
 

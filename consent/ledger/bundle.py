@@ -22,7 +22,7 @@ from consent.ledger.ledger import Ledger
 from consent.ledger.store import Store
 
 FORMAT = "consent-bundle/1"
-_NAMING = (b'"notice":"', b'"rendering":"', b'"sha256":"')
+_NAMING = (b'"facts":"', b'"notice":"', b'"rendering":"', b'"sha256":"')
 """What stands before the digest of a document; within a text of canonical JSON it cannot stand."""
 _VERIFIER = Path(__file__).parents[1] / "verify.py"
 _README = """# Evidence of consent: {origin}
