@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from html import escape
 from typing import Any
 from urllib.parse import quote
 
+from jinja2 import TemplateError
+
 from consent.assets import Asset
 from consent.choice.canonical import canonical
 from consent.choice.consent import Consent
 from consent.choice.notice import Notice
 from consent.choice.status import Status
+from consent.errors import ConfigurationError
 from consent.pages import Pages
+
+logger = logging.getLogger("consent")
 
 CACHE_SIZE = 512
 _NEXT = "nextaddressofthispage"
@@ -82,7 +88,12 @@ class Fragments:
         """Return how a notice looked, as canonical JSON: the banner's HTML, and the digests of script and style."""
         context = banner_context(notice, None, self._prefix)
         common = self._common(notice, allowed=(), status=Status.UNKNOWN) | {"next": "/"}
-        html = self._pages.render("consent_banner.html", language=notice.language, **(common | context))
+        try:
+            html = self._pages.render("consent_banner.html", language=notice.language, **(common | context))
+        except TemplateError as error:
+            raise ConfigurationError(
+                f"cannot be rendered: {error}", place="consent_banner.html", remedy="Mend the template in templates_dir"
+            ) from None
         assets = {name: asset.digest for name, asset in self._assets.items()}
         return canonical({"schema": 1, "notice": notice.digest, "html": html, "assets": assets})
 
@@ -102,7 +113,13 @@ class Fragments:
     def _filled(self, key: tuple[object, ...], render: Callable[[], bytes], next_path: str) -> bytes:
         rendered = self._rendered.get(key)
         if rendered is None:
-            rendered = self._rendered[key] = render()
+            try:
+                rendered = render()
+            except TemplateError as error:
+                # Whatever is wrong with a template: the page is shown, and nothing loads that was not agreed to.
+                logger.error("a fragment was left out, because its template cannot be rendered: %s", error)
+                rendered = b""
+            self._rendered[key] = rendered
             if len(self._rendered) > CACHE_SIZE:
                 self._rendered.popitem(last=False)
         if _NEXT.encode() not in rendered:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
+from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from babel import Locale
 from babel.dates import format_date, format_time
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateSyntaxError
 
 from consent import languages
 from consent.assets import Asset
 from consent.choice.choice import DAY
 from consent.choice.wording import Wording
+from consent.errors import ConfigurationError
 from consent.policies.tables import lifetime_in_words
 from consent.shipped import TEMPLATES
 
@@ -37,6 +39,8 @@ class Pages:
         templates: Path | None = None,
     ) -> None:
         self._environment = _environment(templates)
+        if templates is not None:
+            self._refuse_broken(templates)
         self._constants: dict[str, Any] = {
             "site_name": site_name,
             "prefix": prefix,
@@ -45,6 +49,20 @@ class Pages:
         self.spoken = spoken
         self._wordings = {tag: languages.wording(tag, overrides.get(tag)) for tag in spoken}
         self._speech = {tag: _speech(words) for tag, words in self._wordings.items()}
+
+    def _refuse_broken(self, folder: Path) -> None:
+        """Raise ConfigurationError for a template of the site's own that replaces none of ours, or does not compile."""
+        ours = [path.name for path in TEMPLATES.glob("*.html")]
+        for path in sorted(folder.glob("*.html")):
+            if path.name not in ours:
+                similar = get_close_matches(path.name, ours, n=1)
+                remedy = f"Did you mean {similar[0]}?" if similar else f"There are {', '.join(sorted(ours))}"
+                raise ConfigurationError("takes the place of no template of ours", place=str(path), remedy=remedy)
+            try:
+                self._environment.get_template(path.name)
+            except TemplateSyntaxError as error:
+                place = f"{path}, line {error.lineno}"
+                raise ConfigurationError(str(error.message), place=place, remedy="Mend the template") from None
 
     def wording(self, language: str) -> Wording:
         """Return the texts of one of the site's languages."""

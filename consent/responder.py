@@ -114,6 +114,7 @@ class Responder:
         self._confirming = confirming
         self._start: Message | None = None
         self._gate: charset.Stream | None = None
+        self._scanner: Gate | None = None
         self._decoder: Decoder | None = None
         self._waiting = bytearray()
         self._untyped = False
@@ -221,6 +222,8 @@ class Responder:
             await self._open(body, whole=not more)
             return
         out = self._gate.feed(body) + (b"" if more else self._gate.end())
+        if not more:
+            self._report()
         if out or not more:
             await self._send({"type": "http.response.body", "body": out, "more_body": more})
 
@@ -267,15 +270,23 @@ class Responder:
             self._gate = FINISHED
             return known
         if charset.decodable(encoding) is charset.Kind.TRANSCODE:
-            self._gate = charset.Transcoder(Gate(view, charset="utf-8", insert=insert), charset=encoding)
+            self._scanner = Gate(view, charset="utf-8", insert=insert)
+            self._gate = charset.Transcoder(self._scanner, charset=encoding)
         else:
-            self._gate = Gate(view, charset=charset.codec(encoding), insert=insert)
+            self._gate = self._scanner = Gate(view, charset=charset.codec(encoding), insert=insert)
         out = self._gate.feed(body)
         if whole:
             out += self._gate.end()
+            self._report()
             if not page.nonce:
                 self._site.bodies.keep(key, out)
         return out
+
+    def _report(self) -> None:
+        """Tell the operator what the page holds that nobody declared."""
+        if self._scanner is not None:
+            self._site.reports.hosts(self._scanner.found)
+            self._site.reports.parked(self._scanner.parked)
 
     async def _file(self, path: str) -> None:
         with await asyncio.to_thread(open, path, "rb") as file:
@@ -329,9 +340,10 @@ class Responder:
         response = MutableHeaders(raw=message["headers"])
         cookies = response.getlist("set-cookie")
         if cookies:
-            kept, held, _ = headers.hold_cookies(
+            kept, held, undeclared = headers.hold_cookies(
                 cookies, site.catalogue, consent.allowed, hold_undeclared=site.settings.undeclared_cookies == "hold"
             )
+            site.reports.cookies(undeclared)
             if held:
                 del response["set-cookie"]
                 for value in kept:

@@ -91,7 +91,7 @@ class ConsentSettings(BaseSettings):
     notice_revision: int = Field(default=1, ge=1)
     """Raised by one, asks everybody again who granted something."""
     validity: str = "P6M"
-    """How long a choice holds, in calendar months or days; never extended by a visit."""
+    """How long a choice holds, in calendar months or days, 13 months at most; never extended by a visit."""
     change_link: Literal["button", "site"] = "button"
     """Whether a small link to the choice is put into every page, or the site has its own."""
     country_header: str = ""

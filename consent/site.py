@@ -38,6 +38,7 @@ from consent.policies.facts import Facts
 from consent.policies.library import Key, Library
 from consent.policies.publish import unset
 from consent.publication import Published, of_notice, of_policies, published_policies
+from consent.reports import Reports
 from consent.settings import ConsentSettings
 
 logger = logging.getLogger("consent")
@@ -107,6 +108,7 @@ class Site:
         self.rules = Rules(self.catalogue, site_hosts=settings.hosts, undeclared=settings.undeclared)
         self.facts = self._facts()
         self.bodies = Bodies()
+        self.reports = Reports(self.catalogue, undeclared=settings.undeclared)
         self.library = library_of(settings, facts=self.facts)
         self.ledger = ledger_from(settings, clock=clock, store=store)
         self.held_hosts = lru_cache(maxsize=64)(self._held_hosts)

@@ -45,9 +45,7 @@ STATUS = "unknown|requested|request-deferred|refused|given|renewed|withdrawn|exp
 DIGEST = r"[0-9a-f]{64}"
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
-DOCUMENT = re.compile(
-    rb'"(?:facts|notice|rendering|sha256)":"([0-9a-f]{64})"'
-)  # no text looks so in canonical JSON
+DOCUMENT = re.compile(rb'"(?:facts|notice|rendering|sha256)":"([0-9a-f]{64})"')  # no text looks so in canonical JSON
 RECORDED = re.compile(rf'"record":"{UUID}","recorded_at":"({TIME})"'.encode())
 DECIDED, SUBJECT = (re.compile(own.encode()) for own in (f'"decided_at":"{TIME}"', f'"subject":"{DIGEST}"'))
 ALIKE = 10_000  # how many kinds of records are kept in mind

@@ -23,7 +23,10 @@ LAYERS = (
     ("__main__", "cli", "demo", "integrations", "testing"),
 )
 """The rooms, the lowest first; a room may know those below it."""
-BUILDING = ("assets", "declared", "fragments", "languages", "pages", "publication", "settings", "shipped", "visitors")
+BUILDING = (
+    *("assets", "declared", "fragments", "languages", "pages", "publication"),
+    *("reports", "settings", "shipped", "visitors"),
+)
 """What lies around the site: on its floor, known to the floors above."""
 ENTRANCE = ("marking", "responder")
 """What the middleware is built of."""

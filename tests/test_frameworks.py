@@ -94,6 +94,16 @@ def test_the_whole_way(make_site: MakeSite, build: Callable[[Site], ASGIApp]) ->
         assert PARKED in client.get("/").text
 
 
+def test_a_sites_own_tests_are_told_what_is_wrong(make_site: MakeSite) -> None:
+    """The test kit says why a choice did not hold: it was refused, or its cookie cannot come back over HTTP."""
+    app = starlette_app(make_site())
+    with pytest.raises(AssertionError, match="422"):
+        testing.grant(TestClient(app, base_url="https://testserver"), "no-such-service")
+    for choose in (testing.refuse, testing.withdraw):
+        with pytest.raises(AssertionError, match="https://testserver"):
+            choose(TestClient(app))
+
+
 def test_templates_know_the_visitor(make_site: MakeSite, tmp_path_factory: pytest.TempPathFactory) -> None:
     """With the Jinja helper a template asks for itself."""
     folder = tmp_path_factory.mktemp("templates")

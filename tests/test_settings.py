@@ -192,6 +192,8 @@ SITES: dict[str, tuple[Given, type[ConfigurationError], list[str]]] = {
     "a language without words": ({"languages": ("xx",)}, ConfigurationError, ["languages", "'xx'", "uk"]),
     "another ledger": ({"ledger": "mysql://x"}, ConfigurationError, ["ledger", "sqlite:///"]),
     "a purpose that is no key": ({"purposes": {"My Purpose": {}}}, CatalogueError, ["purposes.My Purpose"]),
+    "a title of a purpose": ({"purposes": {"media": {"title": 5}}}, CatalogueError, ["purposes.media.title"]),
+    "titles of a purpose": ({"purposes": {"media": {"title": {"en": 5}}}}, CatalogueError, ["purposes.media.title"]),
     "an unknown field of a purpose": ({"purposes": {"media": {"x": "y"}}}, CatalogueError, ["purposes.media", "'x'"]),
 }
 

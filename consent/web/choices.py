@@ -73,6 +73,11 @@ class Choices:
         site, visitor = self._site, visitor_of(request)
         came_from = provenance(request, origins=site.settings.origins)
         if came_from is Provenance.FOREIGN:
+            logger.warning(
+                "a choice from %.200r was refused: it is not in origins (%s)",
+                request.headers.get("origin", "another site"),
+                ", ".join(site.settings.origins) or "none are set",
+            )
             return self._answers.error(request, 403)
         try:
             form = await forms.read(request, limit=site.settings.max_body)
@@ -173,8 +178,10 @@ class Choices:
             now=int(self._site.now()),
         )
 
-    def _rendering(self, notice: Notice) -> str:
-        return self._site.edition(self._site.now()).renderings[notice.language].digest
+    def _rendering(self, notice: Notice) -> str | None:
+        """Return how today's notice looks; how an archived one did stands in the entry of its publication."""
+        edition = self._site.edition(self._site.now())
+        return edition.renderings[notice.language].digest if notice in edition.notices.values() else None
 
     def _country(self, request: Request) -> str | None:
         name = self._site.settings.country_header

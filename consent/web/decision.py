@@ -176,7 +176,9 @@ def _without_objected(choice: Choice, objected: Collection[str], notice: Notice,
     return stripped if stripped.grants else refusal(notice, now=now)
 
 
-def record_of(decision: Decision, *, submission: Submission, rendering: str, country: str | None, now: int) -> Draft:
+def record_of(
+    decision: Decision, *, submission: Submission, rendering: str | None, country: str | None, now: int
+) -> Draft:
     """Return the consent record of a decision, with nothing in it that says who the visitor is."""
     choice, notice = decision.choice, decision.shown
     answered = {key: choice.says(key, purpose=notice.purpose_of(key)) for key in notice.services}
@@ -209,7 +211,7 @@ def content_of(
     purposes: Mapping[str, bool],
     services: Mapping[str, bool],
     notice: Notice,
-    rendering: str,
+    rendering: str | None,
     consent: Consent,
     country: str | None,
 ) -> dict[str, Any]:

@@ -348,6 +348,19 @@ def test_a_cookie_under_a_key_of_before(make_client: MakeClient) -> None:
     assert fresh.get("/privacy/state").json()["status"] == "given"
 
 
+@pytest.mark.parametrize("value", ["x" * 513, "x" * 5000])
+def test_long_cookies_for_loading_once(shared: Shared, ask: Ask, value: str) -> None:
+    """A cookie for loading once that is too long is not looked at."""
+    answer = ask(shared[0], headers=[("cookie", f"__Host-consent-once={value}")])
+    assert b"<iframe src=" not in answer.body
+
+
+def test_addresses_that_are_no_addresses(shared: Shared, ask: Ask) -> None:
+    """A path that cannot be read as an address is no way back."""
+    refused(shared, ask, 400, headers=[FORM], body=b"choice=reject_all&next=//[/x")
+    refused(shared, ask, 400, headers=[FORM], body=b"choice=reject_all&next=/%0a")
+
+
 # -- anything at all
 
 FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

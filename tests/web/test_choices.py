@@ -10,6 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from consent import testing
+from consent.ledger.store import Document
 from consent.site import Site
 from tests.conftest import ORIGIN, SERVICES, MakeClient, MakeSite
 
@@ -198,6 +199,30 @@ def test_a_no_works_under_any_notice(
     record = records(site)[-1]
     assert record["status"] == ("withdrawn" if before == "has granted" else "refused")
     assert record["notice"] == (digest if shown in ("today", "archived") else None)
+
+
+@pytest.mark.parametrize("choice", ["reject_all", "accept_all"])
+def test_a_notice_in_a_language_of_before(make_client: MakeClient, make_site: MakeSite, choice: str) -> None:
+    """Decision 12: a form in a language that the site has given up is a choice like any other."""
+    before, now = make_site(languages=("en", "uk")), make_site()
+    notice = before.edition(before.now()).notices["uk"]
+    now.start()
+    now.ledger.archive(Document(kind="notice", media_type="application/json", data=notice.data, language="uk"))
+    client = make_client(now)
+    assert post(client, choice=choice, notice=notice.digest).status_code == 303
+    (record,) = records(now)
+    assert (record["notice"], record["language"], record["rendering"]) == (notice.digest, "uk", None)
+    assert client.get("/privacy/state").json()["answered"]
+
+
+def test_how_todays_notice_looked_is_recorded(client: TestClient, site: Site) -> None:
+    """A record under today's notice names the rendering that was shown, and the archive has it."""
+    shown = notice(client)
+    post(client, choice="reject_all", notice=shown)
+    (record,) = records(site)
+    rendering = site.ledger.document(record["rendering"])
+    assert rendering is not None
+    assert json.loads(rendering.data)["notice"] == shown
 
 
 ORIGINS = [
@@ -443,6 +468,26 @@ def test_loading_once(client: TestClient, site: Site) -> None:
     again = client.get("/night-ferry")
     assert 'data-consent-src="https://player.lantern.example/1"' in again.text
     assert again.headers["cache-control"] == "private, no-cache"
+
+
+def test_once_in_place(client: TestClient, site: Site) -> None:
+    """Decision 17: the script loads a service in place: it is recorded, nothing is stored, and no id is made."""
+    fields = {"choice": "once", "service": "lantern-video", "notice": notice(client)}
+    response = client.post("/privacy/choices", json=fields)
+    assert response.status_code == 200
+    assert response.json()["once"] == "lantern-video"
+    assert "lantern-video" in response.json()["allowed"]
+    assert response.headers.get_list("set-cookie") == []
+    assert client.get("/privacy/state").json()["allowed"] == ["consent", "necessary"]
+    assert [record["scope"] for record in records(site)] == ["once"]
+
+
+def test_once_under_changed_terms(make_client: MakeClient, two_editions: tuple[Site, str]) -> None:
+    """Loading once under terms of before is 409, as any grant is; under those of today's services it is not."""
+    site, archived = two_editions
+    for service, status in (("reader-stats", 409), ("lantern-video", 303)):
+        fields = {"choice": "once", "service": service, "notice": archived, "next": "/"}
+        assert make_client(site).post("/privacy/choices", data=fields).status_code == status
 
 
 @pytest.mark.parametrize("path", ["/other", "/night-ferry/", "/"])

@@ -210,6 +210,26 @@ def test_a_receipt_without_a_ledger(make_client: MakeClient, site: Site) -> None
         assert client.post("/privacy/erase").status_code == 503
 
 
+def test_the_auditor_without_a_ledger(make_client: MakeClient, make_stored: MakeStored) -> None:
+    """The auditor is told that the ledger cannot be read now."""
+    site = make_stored(audit_tokens=("auditor",))
+    site.start()
+    client = make_client(site)
+    assert client.post("/privacy/audit/login", data={"token": "auditor"}).status_code == 303
+    with down(site):
+        for path in ("", "entries.jsonl", "entries.csv"):
+            assert client.get(f"/privacy/audit/{path}").status_code == 503
+
+
+def test_an_archived_notice_without_a_ledger(make_client: MakeClient, site: Site) -> None:
+    """Decision 12: a refusal under a notice that cannot be looked up now is a refusal."""
+    client = make_client(site)
+    with down(site):
+        response = client.post("/privacy/choices", data={"choice": "reject_all", "notice": "ab" * 32})
+        assert response.status_code == 303
+        assert client.get("/privacy/state").json()["status"] == "refused"
+
+
 def test_a_queue_that_cannot_be_written(make_client: MakeClient, site: Site, caplog: pytest.LogCaptureFixture) -> None:
     """Where a refusal cannot even be queued, it is honoured, logged and counted."""
     client = make_client(site)
