@@ -84,7 +84,7 @@ class ConsentMiddleware:
         elif scope["type"] == "websocket" and self.site is not None:
             visitor = await self._visitors.visitor(gathered(scope["headers"]), path=scope["path"])
             scope.setdefault("state", {})["consent"] = visitor.consent
-            await self.app(scope, receive, send)
+            await self.app(scope, receive, Responder(self.site, visitor, send, scope=scope))
         else:
             await self.app(scope, receive, send)
 

@@ -130,6 +130,8 @@ class Responder:
         elif self._start is None and self._gate is None:
             if kind == "http.response.early_hint":
                 message = {**message, "links": self._links(message["links"])}
+            elif kind == "websocket.accept" and message.get("headers"):
+                message = self._with_gated_headers(message)
             if not self._refused:
                 await self._send(message)
         elif kind == "http.response.body":
@@ -143,15 +145,19 @@ class Responder:
 
     async def _begin(self, message: Message) -> None:
         content_type, gated = "", False
-        for name, value in message["headers"]:
-            name = name.lower()
+        sent = message.get("headers", ())
+        raw = [(name.lower(), value) for name, value in sent]
+        if raw != sent:
+            # The protocol allows any iterable, and asks for lower case only with a "should".
+            message = {**message, "headers": raw}
+        for name, value in raw:
             if name == b"content-type":
                 content_type += f",{value.decode('latin-1')}"
             elif name in GATED_HEADERS:
                 gated = True
         media_type = _media_type(content_type)
         if gated:
-            self._gate_headers(message)
+            message = self._with_gated_headers(message)
         if media_type and media_type not in HTML_TYPES:
             await self._send(message)
         elif message["status"] in WITHOUT_BODY or not media_type:
@@ -334,10 +340,13 @@ class Responder:
         for value in values:
             yield b"set-cookie", value.encode("latin-1")
 
-    def _gate_headers(self, message: Message) -> None:
-        """Keep back what headers would store or load for services that are not allowed."""
+    def _with_gated_headers(self, message: Message) -> Message:
+        """Return a start without what its headers would store or load for services that are not allowed.
+
+        The app's own message and list stay as they are: it may send the same ones to the next visitor.
+        """
         site, consent = self._site, self._consent
-        response = MutableHeaders(raw=message["headers"])
+        response = MutableHeaders(raw=list(message["headers"]))
         cookies = response.getlist("set-cookie")
         if cookies:
             kept, held, undeclared = headers.hold_cookies(
@@ -348,7 +357,7 @@ class Responder:
                 del response["set-cookie"]
                 for value in kept:
                     response.append("set-cookie", value)
-        message["headers"] = headers.hold_headers(message["headers"], site.rules.view(consent.allowed))
+        return {**message, "headers": headers.hold_headers(response.raw, site.rules.view(consent.allowed))}
 
 
 def _fitted(html: bytes, page: Marked) -> bytes:

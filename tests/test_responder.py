@@ -605,3 +605,50 @@ def test_two_pages_at_once(make_site: MakeSite, ask: Ask) -> None:
 
     outer = ask(middleware, "/outer").body
     assert outer.replace(b"/outer", b"/inner") == inner[0]
+
+
+@pytest.mark.parametrize("html", [True, False], ids=["html", "json"])
+@pytest.mark.parametrize("shape", ["list", "tuple", "generator", "upper case"])
+def test_headers_of_any_shape(behind: Behind, ask: Ask, shape: str, html: bool) -> None:
+    """The protocol allows any iterable, and names in any case; what may not be stored is kept back from all of them."""
+    pairs = [(b"content-type", HTML.encode() if html else b"application/json"), (b"set-cookie", b"_rs=1; Path=/")]
+    if shape == "upper case":
+        pairs = [(name.title(), value) for name, value in pairs]
+    shapes: dict[str, object] = {"list": pairs, "tuple": tuple(pairs), "upper case": pairs}
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": shapes.get(shape, iter(pairs))})
+        await send({"type": "http.response.body", "body": ARTICLE})
+
+    answer = ask(behind(app))
+    assert answer.all("set-cookie") == []
+    assert (PARKED in answer.body) is html
+
+
+def test_no_headers_at_all(behind: Behind, ask: Ask) -> None:
+    """They are optional; a body that looks like a page is gated without them too."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": ARTICLE})
+
+    assert PARKED in ask(behind(app)).body
+
+
+def test_the_apps_own_message_stays_as_it_was(behind: Behind, ask: Ask) -> None:
+    """An app may send the same start and the same list to everybody: what one visitor lost, the next one gets."""
+    start: Message = {
+        "type": "http.response.start",
+        "status": 200,
+        "headers": [(b"content-type", HTML.encode()), (b"set-cookie", b"_rs=1; Path=/"), (b"etag", b'"1"')],
+    }
+    before = list(start["headers"])
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(start)
+        await send({"type": "http.response.body", "body": ARTICLE})
+
+    guarded = behind(app)
+    first, second = ask(guarded), ask(guarded)
+    assert start["headers"] == before
+    assert first.headers == second.headers

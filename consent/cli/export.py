@@ -6,10 +6,9 @@ import argparse
 import errno
 import os
 import sys
-from contextlib import closing
 from pathlib import Path
 
-from consent import site
+from consent.cli.opened import existing_ledger
 from consent.cli.progress import Bar
 from consent.ledger.bundle import write_bundle
 from consent.ledger.export import Progress, Span, moment, span, write_csv, write_jsonl
@@ -29,17 +28,22 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.set_defaults(run=run)
 
 
-def _day(text: str) -> int:
-    return moment(text)
+def _day(text: str, *, end: bool = False) -> int:
+    try:
+        return moment(text, end=end)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a date: write it as 2026-11-01, or with a time as 2026-11-01T10:00:00Z"
+        ) from None
 
 
 def _end(text: str) -> int:
-    return moment(text, end=True)
+    return _day(text, end=True)
 
 
 def run(args: argparse.Namespace) -> int:
     """Export from the ledger of the settings; return the exit status."""
-    with closing(site.ledger_from(ConsentSettings())) as ledger:
+    with existing_ledger(ConsentSettings()) as ledger:
         return export(ledger, args.out, form=args.format, since=args.since, until=args.until)
 
 

@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 from consent.cli.findings.finding import Finding, error, raised, warning
+from consent.cli.opened import ledger_file
 from consent.errors import ConfigurationError, LedgerError
 from consent.ledger.checkpoint import Signer, key_beside, note_name
 from consent.ledger.store import Store
@@ -29,7 +30,7 @@ def find(settings: ConsentSettings) -> Iterator[Finding]:
             f"{str(settings.queue_dir)!r} cannot be written, so a refusal cannot wait for a ledger that is down",
             "Name a folder that the site may make or write",
         )
-    database = _file(settings)
+    database = ledger_file(settings)
     key = None if database is None else database.with_name(database.name + KEY_SUFFIX)
     yield from _key(settings, key)
     for path in (settings.folder / ENVIRONMENT_FILE, database, key):
@@ -46,7 +47,7 @@ def publications(settings: ConsentSettings) -> tuple[Mapping[str, bytes], list[F
         store = store_from(settings.ledger, settings=settings, origin=_origin(settings))
     except ConfigurationError as refused:
         return {}, [raised("C400", refused, place="ledger", remedy="Write it as 'sqlite:///consent.db'")]
-    path = _file(settings)
+    path = ledger_file(settings)
     if path is not None and not _writable_folder(path.parent, made=False):
         return {}, [_unusable(path, "its folder is missing or cannot be written")]
     if path is not None and not path.exists():
@@ -121,11 +122,6 @@ def _writable_folder(folder: Path, *, made: bool = True) -> bool:
         return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
     above = next(one for one in folder.parents if one.exists())
     return above.is_dir() and os.access(above, os.W_OK | os.X_OK)
-
-
-def _file(settings: ConsentSettings) -> Path | None:
-    scheme, _, path = settings.ledger.partition(":///")
-    return settings.path(Path(path)) if scheme == "sqlite" and path else None
 
 
 def _origin(settings: ConsentSettings) -> str:
