@@ -38,7 +38,8 @@ class Fragments:
 
     def banner(self, consent: Consent, *, next_path: str) -> bytes:
         """Return the first layer for whoever has something left to answer, naming what has changed since."""
-        kind = (consent.asking, consent.granted, consent.status, consent.gpc, consent.allowed)
+        under = consent.asked_under.digest if consent.asked_under is not None else ""
+        kind = (under, consent.asking, consent.granted, consent.status, consent.gpc, consent.regime, consent.allowed)
 
         def render() -> bytes:
             once = self._template("consent_once_form.html", consent)
@@ -132,7 +133,9 @@ class Fragments:
 def banner_context(notice: Notice, consent: Consent | None, prefix: str) -> dict[str, Any]:
     """Return what the banner's template is given: what this notice says, and for whom something changed, what."""
     content = notice.content
-    services = [service for service in content["services"] if service["key"] in notice.services]
+    running = in_use(consent) if consent is not None else frozenset()
+    named = running or (consent.asking if consent is not None else frozenset(notice.services))
+    services = [s for s in content["services"] if s["key"] in notice.services and s["key"] in named]
     purposes = [
         {
             **{name: purpose[name] for name in ("key", "title", "description")},
@@ -143,22 +146,44 @@ def banner_context(notice: Notice, consent: Consent | None, prefix: str) -> dict
             ],
         }
         for purpose in content["purposes"]
-        if purpose["asked"]
+        if purpose["asked"] and any(notice.purpose_of(key) == purpose["key"] for key in named)
     ]
     asked_again = consent is not None and consent.choice is not None
     return {
         "purposes": purposes,
         "services_count": len(services),
+        "open": bool(running),
         "validity": content["validity"],
         "policies": [
             {"slug": p["slug"], "title": p["title"], "href": f"{prefix}/policies/{quote(p['slug'])}"}
             for p in content["policies"]
         ],
-        "changed": _changed(notice, consent) if consent is not None and asked_again else None,
+        "changed": _changed(notice, consent, prefix) if consent is not None and asked_again else None,
         "carried": carried(consent, accept=consent.asking) if consent is not None and asked_again else None,
         "reject_carried": carried(consent, accept=()) if consent is not None and asked_again else None,
         "gpc": consent is not None and consent.gpc,
     }
+
+
+def in_use(consent: Consent) -> frozenset[str]:
+    """Return the purposes and services that run without an answer, as the regime of this visitor lets them."""
+    running = consent.asking & consent.allowed if consent.regime.open else frozenset()
+    return running if running & consent.notice.services.keys() else frozenset()
+
+
+def changed_policies(old: Notice, notice: Notice, prefix: str) -> list[dict[str, str]]:
+    """Return the policies that changed materially between two notices, each with a link to what changed in it."""
+    known = {policy["slug"]: policy for policy in old.content["policies"]}
+    changed = []
+    for policy in notice.content["policies"]:
+        slug, before = policy["slug"], known.get(policy["slug"])
+        if before is not None and before["material_version"] == policy["material_version"]:
+            continue
+        href = f"{prefix}/policies/{quote(slug)}"
+        if before is not None:
+            href += f"/{quote(before['version'])}...{quote(policy['version'])}"
+        changed.append({"title": policy["title"], "version": policy["version"], "href": href})
+    return changed
 
 
 def carried(consent: Consent, *, accept: Collection[str]) -> dict[str, list[str]]:
@@ -171,7 +196,7 @@ def carried(consent: Consent, *, accept: Collection[str]) -> dict[str, list[str]
     return {"purposes": purposes, "services": services, "without": without}
 
 
-def _changed(notice: Notice, consent: Consent) -> dict[str, Any]:
+def _changed(notice: Notice, consent: Consent, prefix: str) -> dict[str, Any]:
     def titles(entries: list[dict[str, Any]]) -> list[str]:
         return [entry["title"] for entry in entries if entry["key"] in consent.asking]
 
@@ -180,4 +205,5 @@ def _changed(notice: Notice, consent: Consent) -> dict[str, Any]:
         "purposes": titles(notice.content["purposes"]),
         "services": titles(notice.content["services"]),
         "all": old is not None and old.revision != notice.revision,
+        "policies": changed_policies(old, notice, prefix) if old is not None else [],
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from difflib import get_close_matches
 from functools import lru_cache
@@ -47,7 +48,9 @@ class Pages:
             "asset": lambda name: f"{prefix}/assets/{assets[name].address}",
         }
         self.spoken = spoken
-        self._wordings = {tag: languages.wording(tag, overrides.get(tag)) for tag in spoken}
+        self._wordings = {
+            tag: replace(languages.wording(tag, overrides.get(tag)), fields={"site": site_name}) for tag in spoken
+        }
         self._speech = {tag: _speech(words) for tag, words in self._wordings.items()}
 
     def _refuse_broken(self, folder: Path) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_origin
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError, field_validator
@@ -28,6 +31,7 @@ from consent.gate.rules import Undeclared
 PREFIX = "CONSENT_"
 CONFIG_VARIABLE = "CONSENT_CONFIG"
 CONFIG_FILE = "consent.toml"
+ENVIRONMENT_FILE = ".env"
 
 _config: ContextVar[Path | None] = ContextVar("consent_config", default=None)
 
@@ -108,23 +112,26 @@ class ConsentSettings(BaseSettings):
     """Texts of the site's own, by language and key."""
 
     _folder: Path = PrivateAttr(default_factory=Path.cwd)
+    _file: str = PrivateAttr(default=CONFIG_FILE)
 
     def __init__(self, **values: Any) -> None:
         path = _config.get() or _named_by_environment() or Path(CONFIG_FILE)
         try:
             with _reading(path):
-                super().__init__(_env_file=path.parent / ".env", _env_file_encoding="utf-8", **values)
+                super().__init__(_env_file=path.parent / ENVIRONMENT_FILE, _env_file_encoding="utf-8", **values)
         except ValidationError as error:
             raise _in_one_line(error) from None
         except SettingsError as error:
-            raise ConfigurationError(
-                str(error), place="environment", remedy="Lists are JSON: CONSENT_SECRET_KEYS='[\"…\"]'"
-            ) from None
+            raise _not_json(error) from None
         except (ValueError, OSError) as error:
+            unreadable = _unreadable(path.parent / ENVIRONMENT_FILE)
             raise ConfigurationError(
-                f"cannot be read: {error}", place=str(path), remedy="Mend the file, or let `consent init` write one"
+                f"cannot be read: {unreadable or error}",
+                place=str(path.parent / ENVIRONMENT_FILE if unreadable else path),
+                remedy="Mend the file, or let `consent init` write one",
             ) from None
         self._folder = path.parent.resolve()
+        self._file = path.name
 
     @classmethod
     def from_toml(cls, path: str | Path, **values: Any) -> ConsentSettings:
@@ -149,7 +156,7 @@ class ConsentSettings(BaseSettings):
         return (
             init_settings,
             env_settings,
-            _OwnLines(settings_cls, env_file=path.parent / ".env", env_file_encoding="utf-8"),
+            _OwnLines(settings_cls, env_file=path.parent / ENVIRONMENT_FILE, env_file_encoding="utf-8"),
             TomlConfigSettingsSource(settings_cls, toml_file=path),
         )
 
@@ -208,6 +215,11 @@ class ConsentSettings(BaseSettings):
         """Return the signing keys in the clear. Raises ConfigurationError where there is none."""
         keys = tuple(key.get_secret_value() for key in self.secret_keys)
         if not keys or not all(keys):
+            if not (self._folder / self._file).is_file():
+                raise ConfigurationError(
+                    f"no {self._file} in {self._folder}, and no secret to sign cookies with in CONSENT_SECRET_KEYS",
+                    remedy=f"Go to the site's folder, name its file in {CONFIG_VARIABLE}, or begin with `consent init`",
+                )
             raise ConfigurationError(
                 "no secret to sign cookies with",
                 place="CONSENT_SECRET_KEYS",
@@ -266,12 +278,43 @@ def _named_by_environment() -> Path | None:
     return Path(named) if named else None
 
 
+def _unreadable(file: Path) -> str:
+    """Return what keeps a file from being read, nothing where it can be or is not there."""
+    try:
+        file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+    except (ValueError, OSError) as error:
+        return str(error)
+    return ""
+
+
+def _not_json(error: SettingsError) -> ConfigurationError:
+    """Return how to write the variable that was refused; a secret is never shown."""
+    name = next(iter(re.findall(r'for field "(\w+)"', str(error))), "secret_keys")
+    variable = f"{PREFIX}{name.upper()}"
+    value = next((value for key, value in os.environ.items() if key.upper() == variable), None)
+    field = ConsentSettings.model_fields[name]
+    table = field.annotation is ControllerSettings or get_origin(field.annotation) is dict
+    example = '{"…": "…"}' if table else '["…"]'
+    shown = variable
+    if value is not None and "SecretStr" not in str(field.annotation):
+        shown = f"{variable}={value!r}"
+        words = [word.strip() for word in value.split(",")]
+        if not table and all(re.fullmatch(r"[^\s\[\]\"']+", word) for word in words):
+            example = json.dumps(words, ensure_ascii=False)
+    place = "environment" if value is not None else ENVIRONMENT_FILE
+    return ConfigurationError(f"{shown} is not JSON", place=place, remedy=f"Write {variable}='{example}'")
+
+
 def _in_one_line(error: ValidationError) -> ConfigurationError:
     first = error.errors(include_url=False, include_input=False)[0]
     place = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        fields = ", ".join(sorted(ConsentSettings.model_fields))
+        table = ControllerSettings if first["loc"][0] == "controller" else ConsentSettings
+        similar = get_close_matches(str(first["loc"][-1]), table.model_fields, n=2)
+        meant = f"Did you mean {' or '.join(similar)}? " if similar else "Remove it or correct its name. "
         return ConfigurationError(
-            "unknown setting", place=place, remedy=f"Remove it or correct its name; there are {fields}"
+            "unknown setting", place=place, remedy=f"{meant}There are {', '.join(sorted(table.model_fields))}"
         )
     return ConfigurationError(first["msg"].removeprefix("Value error, "), place=place)

@@ -33,10 +33,9 @@ from consent.ledger.sqlite import SqliteStore
 from consent.ledger.store import Document, Store
 from consent.pages import Pages
 from consent.policies import library as policies
-from consent.policies.document import unfilled
 from consent.policies.facts import Facts
 from consent.policies.library import Key, Library
-from consent.policies.publish import unset
+from consent.policies.publish import gaps
 from consent.publication import Published, of_notice, of_policies, published_policies
 from consent.reports import Reports
 from consent.settings import ConsentSettings
@@ -109,7 +108,7 @@ class Site:
         self.facts = self._facts()
         self.bodies = Bodies()
         self.reports = Reports(self.catalogue, undeclared=settings.undeclared)
-        self.library = library_of(settings, facts=self.facts)
+        self.library = library_of(settings, facts=self.facts, now=self.now())
         self.ledger = ledger_from(settings, clock=clock, store=store)
         self.held_hosts = lru_cache(maxsize=64)(self._held_hosts)
         self.negotiate = lru_cache(maxsize=512)(self._negotiate)
@@ -308,19 +307,26 @@ class Site:
         self._published = True
 
 
-def library_of(settings: ConsentSettings, *, facts: Facts) -> Library:
+def library_of(settings: ConsentSettings, *, facts: Facts, now: float) -> Library:
     """Read the site's policies; a site without a folder for them has none. Raises PolicyError for unreadable ones.
 
-    A document with unfilled fields cannot be published, and so is left out.
+    A document with unfilled fields cannot be published, and so is left out; the log says what is in force at `now`
+    (Unix seconds) instead.
     """
     folder = settings.path(settings.policies_dir)
     if not folder.is_dir():
         return Library()
     library = policies.read(folder)
-    unfinished = [document for document in library.documents if unfilled(document) or unset(document, facts=facts)]
+    unfinished = [document for document in library.documents if gaps(document, facts=facts)]
+    complete = Library(documents=tuple(document for document in library.documents if document not in unfinished))
     for document in unfinished:
-        logger.warning("%s has unfilled fields and is not published: run `consent check`", document.place)
-    return Library(documents=tuple(document for document in library.documents if document not in unfinished))
+        kept = complete.in_force(document.slug, datetime.fromtimestamp(now, UTC))
+        logger.warning(
+            "%s has unfilled fields and is not published, %s: run `consent check`",
+            document.place,
+            f"so version {kept} stays in force" if kept else f"so no version of {document.slug} is in force",
+        )
+    return complete
 
 
 def ledger_from(

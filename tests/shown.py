@@ -28,20 +28,32 @@ def pages() -> Pages:
     return Pages(site_name="The Meridian", prefix="/privacy", assets=load(STATIC), spoken=LANGUAGES, overrides={})
 
 
-def service(key: str, *, granted: bool = False, **facts: Any) -> dict[str, Any]:
-    """Return one service as the choices page is given it."""
+def service(key: str, *, granted: bool = False, on: bool = False, **facts: Any) -> dict[str, Any]:
+    """Return one service as the choices page is given it; `on` where it runs without an answer."""
     empty: dict[str, Any] = dict.fromkeys(
         ("provider", "description", "country", "transfer", "retention", "policy_url"), ""
     )
     empty |= {name: [] for name in ("data", "recipients", "cookies", "storage", "hosts")}
-    return empty | {"key": key, "title": key, "granted": granted, "answered": True, "changed": False} | facts
+    return (
+        empty
+        | {
+            "key": key,
+            "title": key,
+            "granted": granted,
+            "on": granted or on,
+            "answered": True,
+            "changed": False,
+        }
+        | facts
+    )
 
 
-def purposes(*, granted: bool) -> list[dict[str, Any]]:
-    """Return the purposes as the choices page is given them, statistics granted or nothing at all."""
+def purposes(*, granted: bool, on: bool = False) -> list[dict[str, Any]]:
+    """Return the purposes as the choices page is given them, statistics granted, or running unasked, or nothing."""
     stats = service(
         "reader-stats",
         granted=granted,
+        on=on,
         title="Reader statistics",
         provider="Meridian Media Ltd",
         description="Counts which articles are read to the end.",
@@ -52,14 +64,14 @@ def purposes(*, granted: bool) -> list[dict[str, Any]]:
         hosts=["stats.meridian.example"],
         policy_url="https://meridian.example/stats",
     )
-    video = service("vidbox", title="Vidbox videos", provider="Vidbox SA", country="FR", granted=granted)
+    video = service("vidbox", title="Vidbox videos", provider="Vidbox SA", country="FR", granted=granted, on=on)
     odd = service("odd", title=ODD, provider=ODD, changed=True)
     return [
         {"key": key, "title": key, "description": f"About {key}.", "asked": key != "necessary"} | facts
         for key, facts in (
-            ("necessary", {"granted": True, "answered": True, "services": [service("consent", granted=True)]}),
-            ("analytics", {"granted": granted, "answered": granted, "services": [stats]}),
-            ("media", {"granted": False, "answered": granted, "services": [video, odd]}),
+            ("necessary", {"granted": True, "on": True, "services": [service("consent", granted=True)]}),
+            ("analytics", {"granted": granted, "on": granted or on, "answered": granted, "services": [stats]}),
+            ("media", {"granted": False, "on": False, "answered": granted, "services": [video, odd]}),
         )
     ]
 
@@ -118,6 +130,7 @@ def banner(**facts: Any) -> dict[str, Any]:
     fields = {
         "purposes": asked,
         "services_count": 3,
+        "open": False,
         "validity": "P6M",
         "policies": [
             {"slug": "privacy", "title": "Privacy policy", "href": "/privacy/policies/privacy"},
@@ -130,22 +143,31 @@ def banner(**facts: Any) -> dict[str, Any]:
     return common() | fields | facts
 
 
-def asked_again() -> dict[str, Any]:
+def asked_again(**facts: Any) -> dict[str, Any]:
     """Return what the first layer is given where something changed since the answer."""
     return banner(
         gpc=True,
-        changed={"purposes": [], "services": [ODD], "all": False},
+        changed={"purposes": [], "services": [ODD], "all": False, "policies": []} | facts,
         carried={"purposes": ["analytics", "media"], "services": [], "without": ["vidbox"]},
         reject_carried={"purposes": ["analytics"], "services": [], "without": []},
     )
 
 
-def choices(*, granted: bool) -> dict[str, Any]:
+def new_policy(title: str = ODD) -> dict[str, str]:
+    """Return a policy that changed since a choice."""
+    return {"title": title, "version": "2", "href": "/privacy/policies/privacy/1...2"}
+
+
+def choices(*, granted: bool, on: bool = False) -> dict[str, Any]:
     """Return what the second layer is given, before an answer or after a grant with a message."""
     undeletable = [{"title": ODD, "provider": "Odd Ltd", "policy_url": "https://odd.example/"}]
     fields = {
-        "purposes": purposes(granted=granted),
+        "purposes": purposes(granted=granted, on=on),
         "status": "given" if granted else "unknown",
+        "stated": "given" if granted else "requested" if on else "unknown",
+        "agreed": ["analytics", ODD] if granted else [],
+        "in_use": ["analytics", ODD] if on else [],
+        "changed_policies": [new_policy()] if granted else [],
         "decided_at": MOMENT if granted else None,
         "expires_at": MOMENT + 86_400 if granted else None,
         "notice_href": f"/privacy/notices/{DIGEST}" if granted else None,
@@ -182,7 +204,8 @@ def policy() -> dict[str, Any]:
 
 def every(language: str) -> dict[str, tuple[str, dict[str, Any]]]:
     """Return, by name of the case, a template and what it is given."""
-    named = {"slug": "cookies", "title": "Cookie policy"}
+    named = {"slug": "cookies", "title": "Cookie policy", "effective": date(2026, 10, 1), "summary": ODD}
+    stands = {"stated": "given", "agreed": ["analytics", ODD], "in_use": []}
     version = {"version": "2", "effective": date(2026, 10, 1), "material": True, "summary": ODD, "href": "/2"}
     version |= {"languages": [{"tag": "en", "name": "English", "href": "/2/en"}], "sha256": {"en": DIGEST}}
     record = {"index": 7, "record": DIGEST[:32], "decided_at": MOMENT, "recorded_at": MOMENT, "status": "given"}
@@ -199,12 +222,25 @@ def every(language: str) -> dict[str, tuple[str, dict[str, Any]]]:
         )
     ]
     entry = {"index": 3, "kind": "consent", "recorded_at": MOMENT, "status": "given", "notice": DIGEST}
-    entries = [entry, entry | {"kind": "gap", "status": None, "notice": None}]
+    entry |= {"policy": None, "allowed": ["analytics", "vidbox"]}
+    text = {"slug": "cookies", "version": ODD, "language": "uk"}
+    entries = [
+        entry,
+        entry | {"status": "refused", "allowed": []},
+        entry | {"kind": "gap", "status": None, "notice": None, "allowed": None},
+        entry | {"kind": "policy-published", "status": None, "notice": None, "allowed": None, "policy": text},
+    ]
     held = {"service": {"key": "odd", "title": ODD, "provider": ODD}, "purpose": {"key": "media", "title": "Media"}}
     listed = named | {"version": "2", "effective": date(2026, 10, 1), "href": "/x", "history_href": "/x/history"}
     given: dict[str, tuple[str, dict[str, Any]]] = {
         "banner": ("consent_banner.html", banner()),
         "banner, asked again": ("consent_banner.html", asked_again()),
+        "banner, new policy": (
+            "consent_banner.html",
+            asked_again(all=True, policies=[new_policy(), new_policy("Cookies")]),
+        ),
+        "banner, open": ("consent_banner.html", banner(open=True)),
+        "banner, open, asked again": ("consent_banner.html", asked_again() | {"open": True}),
         "banner, site has a link": ("consent_banner.html", banner(change_link="site")),
         "link": ("consent_link.html", {}),
         "once form": ("consent_once_form.html", {}),
@@ -215,8 +251,12 @@ def every(language: str) -> dict[str, tuple[str, dict[str, Any]]]:
         "page": ("consent_page.html", {}),
         "choices": ("consent_choices.html", choices(granted=False)),
         "choices, given": ("consent_choices.html", choices(granted=True)),
-        "index": ("consent_index.html", {"policies": [listed], "checkpoint": f"{ODD}\n3\n"}),
-        "index, empty": ("consent_index.html", {"policies": [], "checkpoint": None}),
+        "choices, open": ("consent_choices.html", choices(granted=False, on=True)),
+        "index": ("consent_index.html", stands | {"policies": [listed], "checkpoint": f"{ODD}\n3\n"}),
+        "index, open": (
+            "consent_index.html",
+            {"policies": [], "checkpoint": None, "stated": "requested", "agreed": [], "in_use": ["analytics", ODD]},
+        ),
         "policy": ("consent_policy.html", policy()),
         "history": (
             "consent_history.html",

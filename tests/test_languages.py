@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from importlib import resources
 from io import BytesIO
 from string import Formatter
@@ -114,6 +115,16 @@ def test_a_site_overrides_any_wording_by_key() -> None:
     assert own("banner.title", site="The Meridian") == "Питання від The Meridian"
     assert own("choices.services", n=3) == "сервісів: 3"
     assert own("banner.accept_all") == wording("uk")("banner.accept_all")
+
+
+def test_what_holds_everywhere_needs_not_be_given() -> None:
+    """Fill in the site's name wherever a text has room for it, leave other braces alone, and archive it unfilled."""
+    own = replace(wording("en", {"choices.title": "At {site} {and so on"}), fields={"site": "The Meridian"})
+    assert own("banner.title") == "Your choice at The Meridian"
+    assert own("banner.title", site="Another") == "Your choice at Another"
+    assert own("choices.title") == "At The Meridian {and so on"
+    assert own("banner.ask", n=2) == "We ask to use 2 services for:"
+    assert own.texts("banner.title") == {"banner.title": "Your choice at {site}"}
 
 
 def test_what_is_shown_when_asking_can_be_archived() -> None:

@@ -139,7 +139,18 @@ def test_fragments_are_ascii(language: str) -> None:
 
 
 @pytest.mark.parametrize("language", shown.LANGUAGES)
-@pytest.mark.parametrize("name", ["banner", "banner, asked again", "choices", "choices, given"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "banner",
+        "banner, asked again",
+        "banner, open",
+        "banner, open, asked again",
+        "choices",
+        "choices, given",
+        "choices, open",
+    ],
+)
 def test_yes_and_no_are_equal(language: str, name: str) -> None:
     """Give accept and reject the same element and class, side by side, accept first, in every layer."""
     page = Markup(rendered(name, language))
@@ -152,6 +163,70 @@ def test_yes_and_no_are_equal(language: str, name: str) -> None:
     assert page.elements.index(no) - page.elements.index(yes) < 10
     if "again" not in name:
         assert [yes["value"], no["value"]] == ["accept_all", "reject_all"]
+
+
+@pytest.mark.parametrize(
+    ("language", "told", "buttons"),
+    [
+        ("en", ["3 services are in use for: analytics, media.", "on unless"], ["Keep all on", "Switch all off"]),
+        ("uk", ["Використовуються 3 сервіси: analytics, media.", "увімкнено"], ["Лишити все", "Вимкнути все"]),
+    ],
+)
+def test_banner_says_what_runs_unasked(language: str, told: list[str], buttons: list[str]) -> None:
+    """Say that services are in use where the regime lets them run, and offer to keep them or to switch them off."""
+    page = Markup(rendered("banner, open", language))
+    (region,) = page.all("section", id="cst")
+    for words in told:
+        assert words in " ".join(region.text.split())
+    pressed = page.all("button", name="choice")
+    assert [(button["value"], button.text) for button in pressed] == [
+        ("accept_all", buttons[0]),
+        ("reject_all", buttons[1]),
+    ]
+    assert "We ask to use" not in region.text
+    again = Markup(rendered("banner, open, asked again", language))
+    assert {button["value"] for button in again.all("button")} == {"save"}
+    assert not {button.text for button in again.all("button")} & {"Accept these", "Прийняти це"}
+
+
+@pytest.mark.parametrize("name", ["banner, new policy", "choices, given"])
+def test_a_changed_policy_is_named_and_compared(name: str) -> None:
+    """Say which policy is the reason for asking again, in which version, and lead to what changed in it."""
+    links = Markup(rendered(name)).all("a", href="/privacy/policies/privacy/1...2")
+    assert f"{shown.ODD}, version 2" in [link.text for link in links]
+    assert "What we ask for changed" not in rendered("banner, new policy")
+
+
+def test_comparison_says_since_when_and_in_short() -> None:
+    """Give the day and the summary of the newer version above what changed word by word."""
+    (main,) = Markup(rendered("comparison")).all("main")
+    assert f"In force since October 1, 2026. {shown.ODD}" in main.text
+
+
+def test_status_is_said_without_pointing_to_switches() -> None:
+    """Name what was agreed to, so that the sentence is true on the list of policies too."""
+    for name in ("index", "choices, given"):
+        (main,) = Markup(rendered(name)).all("main")
+        assert f"You said yes, in whole or in part, to: analytics, {shown.ODD}." in main.text
+
+
+def test_choices_show_what_runs_unasked() -> None:
+    """Show what the regime lets run as on, and say that it runs only until there is an answer."""
+    for name in ("index, open", "choices, open"):
+        (main,) = Markup(rendered(name)).all("main")
+        assert f"Until you answer, services are in use for: analytics, {shown.ODD}." in main.text
+        assert "Nothing that needs your yes" not in main.text
+    page = Markup(rendered("choices, open"))
+    ticked = {(e["name"], e["value"]) for e in page.all("input", type="checkbox") if "checked" in e.attributes}
+    assert ticked == {("purpose", "analytics"), ("service", "vidbox")}
+    assert not page.all("button", value="withdraw")
+
+
+def test_audit_rows_say_what_they_are_about() -> None:
+    """Name the policy text that was published, and what a choice allowed."""
+    (body,) = Markup(rendered("audit")).all("tbody")
+    for words in (f"cookies {shown.ODD} uk", "Allowed: analytics, vidbox", "Nothing allowed"):
+        assert words in body.text
 
 
 def test_banner_asked_again_keeps_what_was_answered() -> None:
@@ -190,8 +265,8 @@ def test_signal_is_said_to_be_honored_only_where_it_is_sent() -> None:
 
 def test_change_link_is_left_to_the_site_that_has_one() -> None:
     """Add no link of our own under `change_link = "site"`."""
-    assert Markup(rendered("banner")).all("small", **{"class": "cst-link"})
-    assert not Markup(rendered("banner, site has a link")).all("small")
+    assert Markup(rendered("banner")).all("center", **{"class": "cst-link"})
+    assert not Markup(rendered("banner, site has a link")).all("center")
 
 
 def test_nothing_is_ticked_before_an_answer() -> None:
@@ -249,8 +324,8 @@ def test_placeholder_loads_once_unless_the_signal_objects() -> None:
 
 
 def test_link_needs_no_style_sheet() -> None:
-    """Leave an answered page with one small link and nothing else."""
-    assert [e.tag for e in Markup(rendered("link")).elements] == ["small", "a"]
+    """Leave an answered page with one small link in a line of its own, by means of elements alone."""
+    assert [e.tag for e in Markup(rendered("link")).elements] == ["center", "small", "a"]
 
 
 def test_pages_say_their_language() -> None:

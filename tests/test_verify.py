@@ -117,7 +117,7 @@ def test_whole_bundle(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """An untouched bundle verifies, and the level of evidence is named."""
     assert verify.main([str(bundle)]) == 0
     out = capsys.readouterr().out
-    assert "entries: 0 to 7 (excluded) of the 7" in out
+    assert "7 entries, 0 to 6, of the 7 in the ledger of meridian.example\n" in out
     assert "evidence: self-signed" in out
     assert f"key: {SIGNER.verifier.text}" in out
     assert out.endswith("verified\n")
@@ -144,15 +144,34 @@ def test_ranges(ledger: Ledger, tmp_path: Path, form: str, since: int | None, un
     _, of = write_bundle(ledger, tmp_path / form, since=since, until=until)
     report = verify.verify(tmp_path / form, key=KEY)
     assert report.problems == []
-    assert report.facts[0].startswith(f"entries: {of.first} to {of.last} (excluded) of the {COUNT}")
+    held = f"{of.last - of.first} entries, {of.first} to {of.last - 1}," if of.last > of.first else "no entries"
+    assert report.facts[0].startswith(f"{held} of the {COUNT} in the ledger")
 
 
-def test_empty_ledger(tmp_path: Path) -> None:
-    """A ledger without entries has a bundle that verifies."""
+def test_empty_ledger(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A ledger without entries has a bundle that verifies, and is said to hold none."""
     empty = Ledger(SqliteStore(":memory:", origin="https://meridian.example"), signer=SIGNER)
     write_bundle(empty, tmp_path / "bundle")
     empty.close()
-    assert verify.verify(tmp_path / "bundle").problems == []
+    assert verify.main([str(tmp_path / "bundle")]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("no entries of the 0 in the ledger of meridian.example\n")
+    assert out.endswith("\nverified, but it holds no entries\n")
+
+
+def test_no_evidence_is_claimed_for_what_fails(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A bundle that does not verify is no evidence at any level."""
+    (bundle / "entries.jsonl").write_bytes(b"")
+    assert verify.main([str(bundle)]) == 1
+    assert "evidence" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("written", ["foo", "a+b", "a+b+c", KEY.name + "+00000000+AQ=="])
+def test_a_key_that_is_none(written: str, bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A key that is none is wrong use, and the line shows what one looks like."""
+    with pytest.raises(SystemExit, match="2"):
+        verify.main([str(bundle), "--key", written])
+    assert f"{written!r} is no verifier key: it looks like name+id+key" in capsys.readouterr().err
 
 
 def altered(lines: Lines, *, index: int) -> Lines:
@@ -259,8 +278,12 @@ def test_changed_document(bundle: Path) -> None:
     (document,) = (bundle / "documents").iterdir()
     document.write_bytes(b'{"n":2}')
     remade(bundle)
-    problems = verify.verify(bundle).problems
-    assert [problem.partition(" is ")[2] for problem in problems] == ["not the document of that digest"]
+    report = verify.verify(bundle)
+    first = next(n for n, line in enumerate(lines_of(bundle)) if document.name.encode() in line)
+    assert report.problems == [
+        f"entry {first} names what is missing or changed: documents/{document.name}",
+        f"documents/{document.name} is not the document of that digest",
+    ]
 
 
 def test_missing_document(bundle: Path) -> None:

@@ -11,9 +11,13 @@ Plural = tuple[str, str]
 ENGLISH: dict[str, str | Plural] = {
     "banner.title": "Your choice at {site}",
     "banner.ask": ("We ask to use {n} service for:", "We ask to use {n} services for:"),
+    "banner.ask_open": ("{n} service is in use for:", "{n} services are in use for:"),
+    "banner.open": "What is named here is on unless you switch it off.",
     "banner.holds": "Your answer holds for {lifetime}; you can change it on every page.",
     "banner.changed": "This changed since your last answer:",
     "banner.changed_all": "What we ask for changed since your last answer, so that we ask again.",
+    "banner.changed_policies": "Changed since your last answer, so that we ask again:",
+    "banner.policy_version": "{title}, version {version}",
     "banner.kept": "All your other answers stay as they are.",
     "banner.gpc": "Opt-out request honored: your browser sends Global Privacy Control. Advertising and all "
     "that sells or shares data stay off, whatever you answer.",
@@ -21,11 +25,15 @@ ENGLISH: dict[str, str | Plural] = {
     "banner.reject_all": "Reject all",
     "banner.accept_changed": "Accept these",
     "banner.reject_changed": "Reject these",
+    "banner.accept_all_open": "Keep all on",
+    "banner.reject_all_open": "Switch all off",
+    "banner.accept_changed_open": "Keep these on",
+    "banner.reject_changed_open": "Switch these off",
     "banner.choose": "Choose",
     "banner.link": "Privacy choices",
     "banner.saved": "Your answer is saved. You can change it on every page.",
     "placeholder.title": "Not loaded: {service}",
-    "placeholder.meaning": "Loading it sends your address to {provider}, which may set cookies of its own.",
+    "placeholder.meaning": "Loading it sends your internet address to {provider}, which may set cookies of its own.",
     "placeholder.meaning_own": "Loading it may set cookies of its own.",
     "placeholder.once": "Load once",
     "placeholder.once_label": "Load once: {service}",
@@ -53,12 +61,13 @@ ENGLISH: dict[str, str | Plural] = {
     "choices.status.requested": "You have not answered yet.",
     "choices.status.request-deferred": "You have not answered yet.",
     "choices.status.refused": "You said no. Nothing that needs your yes is loaded.",
-    "choices.status.given": "You said yes to what is switched on below.",
-    "choices.status.renewed": "You said yes again to what is switched on below.",
+    "choices.status.given": "You said yes, in whole or in part, to: {purposes}.",
+    "choices.status.renewed": "You said yes again, in whole or in part, to: {purposes}.",
     "choices.status.withdrawn": "You took back your yes. Nothing that needs it is loaded.",
     "choices.status.expired": "Your answer was too old to hold on, so that we ask again.",
     "choices.status.terminated": "Your answer has ended. Nothing that needs your yes is loaded.",
     "choices.status.invalidated": "What we ask for has changed, so that your answer does not hold for all of it.",
+    "choices.open": "Until you answer, services are in use for: {purposes}.",
     "choices.decided": "Answered on",
     "choices.expires": "Holds until",
     "choices.under": "Shown to you",
@@ -300,6 +309,9 @@ ENGLISH: dict[str, str | Plural] = {
     "audit.recorded": "Recorded",
     "audit.status": "Status",
     "audit.notice": "Notice",
+    "audit.about": "About",
+    "audit.allowed": "Allowed: {keys}",
+    "audit.allowed_none": "Nothing allowed",
     "audit.none": "There are no entries yet.",
     "audit.older": "Older entries",
     "audit.export": "Export everything",
@@ -330,19 +342,29 @@ class Wording:
     translate: Translate = _english
     translate_plural: TranslatePlural = _english_plural
     overrides: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, object] = field(default_factory=dict)
+    """What is filled in wherever a text has a field of that name and the caller gives no other value."""
 
     def __call__(self, key: str, *, n: int | None = None, **fields: object) -> str:
         """Return the text of a key with its `{fields}` filled in; `n` chooses the plural form. Raises KeyError."""
+        text = self._text(key, 0 if n is None else n)
+        if n is not None:
+            fields["n"] = n
+        if fields:
+            return text.format_map({**self.fields, **fields})
+        for name, value in self.fields.items():
+            text = text.replace(f"{{{name}}}", str(value))
+        return text
+
+    def texts(self, *prefixes: str) -> dict[str, str]:
+        """Return all texts under some key prefixes, unfilled, as a notice archives them (plural: the form for many)."""
+        return {key: self._text(key, 0) for key in sorted(ENGLISH) if key.startswith(prefixes)}
+
+    def _text(self, key: str, n: int) -> str:
         english = ENGLISH[key]
         text = self.overrides.get(key)
         if text is None and isinstance(english, str):
             text = self.translate(key, english)
         elif text is None and not isinstance(english, str):
-            text = self.translate_plural(key, english, 0 if n is None else n)
-        if n is not None:
-            fields["n"] = n
-        return str(text).format_map(fields) if fields else str(text)
-
-    def texts(self, *prefixes: str) -> dict[str, str]:
-        """Return all texts under some key prefixes, unfilled, as a notice archives them (plural: the form for many)."""
-        return {key: self(key) for key in sorted(ENGLISH) if key.startswith(prefixes)}
+            text = self.translate_plural(key, english, n)
+        return str(text)

@@ -16,7 +16,7 @@ COMMANDS = {
     "init": "write configuration, secrets and starter policies into a site's folder",
     "check": "say what is wrong with a site's configuration",
     "demo": "serve an invented news site and its pretend trackers",
-    "policy": "list, begin, publish and compare policy versions",
+    "policy": "list, begin, publish, compare and restore policy versions",
     "export": "export the ledger for an auditor",
     "verify": "check an exported bundle offline",
 }

@@ -1,25 +1,29 @@
-"""List the policies of a site, begin a new version, publish what is in force, and show what changed."""
+"""List the policies of a site, begin a version, publish what is in force, show what changed, undo an edit."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from itertools import chain, count
 from pathlib import Path
 
 from consent import languages
-from consent.errors import ConsentError, PolicyError
+from consent.cli.opened import existing_ledger, ledger_file
+from consent.errors import ConsentError, LedgerCorruptError, PolicyError
 from consent.ledger.store import Store
 from consent.policies import library as policies
 from consent.policies.compare import compare
 from consent.policies.document import PolicyVersion, parse, rewritten, unfilled
 from consent.policies.facts import Facts
-from consent.policies.library import Library
-from consent.policies.publish import refuse_unfilled
+from consent.policies.library import Key, Library
+from consent.policies.publish import gaps, refuse_unfilled
 from consent.publication import of_policies, published_policies
 from consent.settings import ConsentSettings
 from consent.site import Site
@@ -32,8 +36,8 @@ class _UsageError(Exception):
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Register `consent policy` with its four actions."""
-    parser = subparsers.add_parser("policy", help="list, begin, publish and compare policy versions")
+    """Register `consent policy` with its five actions."""
+    parser = subparsers.add_parser("policy", help="list, begin, publish, compare and restore policy versions")
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     actions.add_parser("list", help="list every version: its languages, from when, and whether it is in force")
 
@@ -43,7 +47,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     new.add_argument(
         "--effective",
         metavar="DATE",
-        type=date.fromisoformat,
+        type=_day,
         help="the day from which it is in force, such as 2026-11-01 (default: today)",
     )
 
@@ -57,30 +61,18 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     diff.add_argument(
         "--language", metavar="TAG", help="the language to compare (default: the site's default language)"
     )
+
+    restore = actions.add_parser("restore", help="put the published text of a version back from the ledger")
+    restore.add_argument("slug", help="the policy, such as 'privacy'")
+    restore.add_argument("version", help="the version, such as '1'")
+    restore.add_argument("language", nargs="?", help="one language only")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Carry out one action; return 0, 1 for what may not be done, or 2 for a name that does not exist."""
     try:
-        settings = ConsentSettings()
-        folder = settings.path(settings.policies_dir)
-        library = policies.read(folder)
-        today = datetime.now(UTC).date()
-        if args.action == "list":
-            lines = listing(library, today=today)
-        elif args.action == "new":
-            lines = begin(folder, library, args.slug, today=today, version=args.version, effective=args.effective)
-        elif args.action == "diff":
-            language = args.language or settings.default_language
-            lines = [difference(library, args.slug, args.older, newer=args.newer, language=language)]
-        else:
-            site = Site(settings)
-            try:
-                done = publish(library, slug=args.slug, store=site.ledger.store, facts=site.facts, now=int(time.time()))
-            finally:
-                site.close()
-            lines = list(_report(done))
+        lines = _carried_out(args, ConsentSettings())
     except _UsageError as error:
         print(f"consent: {error}", file=sys.stderr)
         return 2
@@ -91,18 +83,65 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def listing(library: Library, *, today: date) -> list[str]:
-    """Return a line for every version, the oldest first, under a line of headings."""
+def _carried_out(args: argparse.Namespace, settings: ConsentSettings) -> list[str]:
+    folder = settings.path(settings.policies_dir)
+    if args.action == "restore":
+        # Before the folder is read: an edited file may be one that cannot be read at all.
+        with existing_ledger(settings) as ledger:
+            return restore(folder, args.slug, args.version, language=args.language, store=ledger.store)
+    library = policies.read(folder)
+    today = datetime.now(UTC).date()
+    if args.action == "list":
+        facts = Facts(
+            site_name=settings.name,
+            controller=settings.controller.model_dump(),
+            default_language=settings.default_language,
+        )
+        return listing(library, today=today, facts=facts, published=_published(settings))
+    if args.action == "new":
+        return begin(
+            folder,
+            library,
+            args.slug,
+            today=today,
+            version=args.version,
+            effective=args.effective,
+            language=settings.default_language,
+        )
+    if args.action == "diff":
+        language = args.language or settings.default_language
+        return [difference(library, args.slug, args.older, newer=args.newer, language=language)]
+    with closing(Site(settings)) as site:
+        done = publish(library, slug=args.slug, store=site.ledger.store, facts=site.facts, now=int(time.time()))
+    return list(_report(done))
+
+
+def listing(
+    library: Library, *, today: date, facts: Facts | None = None, published: Mapping[Key, str] | None = None
+) -> list[str]:
+    """Return a line for every version, the oldest first, under a line of headings.
+
+    Documents that are still to be filled in, with `facts` also by the settings, are not served: they are drafts.
+    `published` are the digests in the ledger, by slug, version and language.
+    """
     rows = [("POLICY", "VERSION", "LANGUAGES", "EFFECTIVE", "MATERIAL", "STATE")]
+    missing = {one: len(unfilled(one) if facts is None else gaps(one, facts=facts)) for one in library.documents}
+    complete = Library(documents=tuple(one for one in library.documents if not missing[one]))
     for slug in library.slugs:
-        in_force = library.in_force(slug, today)
+        in_force = complete.in_force(slug, today)
         for version in library.versions(slug):
             documents = [
                 document for document in library.documents if (document.slug, document.version) == (slug, version)
             ]
             effective = documents[0].effective
             state = "in force" if version == in_force else "scheduled" if effective > today else "superseded"
-            gaps = sum(len(unfilled(document)) for document in documents)
+            drafts = [document for document in documents if missing[document]]
+            states = [] if len(drafts) == len(documents) else [state]
+            if drafts:
+                only = f" in {' '.join(document.language for document in drafts)}" if states else ""
+                states += [f"draft{only}", f"{sum(missing[document] for document in drafts)} to be filled in"]
+            if any((published or {}).get(document.key, document.sha256) != document.sha256 for document in documents):
+                states.append("edited")
             rows.append(
                 (
                     slug,
@@ -110,7 +149,7 @@ def listing(library: Library, *, today: date) -> list[str]:
                     " ".join(document.language for document in documents),
                     effective.isoformat(),
                     "yes" if documents[0].material else "no",
-                    f"{state}, {gaps} to be filled in" if gaps else state,
+                    ", ".join(states),
                 )
             )
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
@@ -125,14 +164,23 @@ def begin(
     today: date,
     version: str | None = None,
     effective: date | None = None,
+    language: str = languages.SOURCE,
 ) -> list[str]:
     """Copy the newest version of a policy, in all its languages, into new files; return a line for each and what to do.
 
     The copies are not material and lack a summary, so that they cannot be published before somebody has written one.
-    Raises PolicyError where a file is there already or the new version would not be the newest.
+    Raises PolicyError where a file is there already, the newest version is itself still a draft, or the new one would
+    not be the newest. `language` is that of the example for a policy that does not exist yet.
     """
-    versions = _versions(library, slug)
+    versions = _versions(library, slug, remedy=f"; write {folder.name}/{slug}/1.{language}.md to begin one")
     newest = [document for document in library.documents if (document.slug, document.version) == (slug, versions[-1])]
+    draft = next((document for document in newest if unfilled(document)), None)
+    if draft is not None:
+        raise PolicyError(
+            f"version {draft.version} is still a draft",
+            place=draft.place,
+            remedy="Fill it in, or delete its files, before you begin another",
+        )
     effective = effective or today
     if effective < newest[0].effective:
         raise PolicyError(
@@ -201,6 +249,49 @@ def publish(library: Library, *, slug: str | None, store: Store, facts: Facts, n
     return Published(now=due, later=tuple(document for document in waiting if document.effective > today))
 
 
+def restore(folder: Path, slug: str, version: str, *, language: str | None, store: Store) -> list[str]:
+    """Write the published bytes of a version, in one or all languages, back into its files; return what was done.
+
+    A file that differs is moved aside first, to a name that no policy has, and so is never lost.
+    """
+    published = published_policies(store.publications())
+    there = [key for key in published if key[:2] == (slug, version)]
+    keys = [key for key in there if language in (None, key[2])]
+    if not keys:
+        known = ", ".join(" ".join(key) for key in sorted(published)) or "nothing"
+        raise _UsageError(
+            f"the ledger has no {' '.join(filter(None, (slug, version, language)))}; published is {known}"
+        )
+    lines = []
+    for key in keys:
+        archived = store.document(published[key].sha256)
+        if archived is None:
+            raise LedgerCorruptError(f"the ledger names the text of {' '.join(key)} and does not have it")
+        lines += _put_back(folder / slug / f"{version}.{key[2]}.md", archived.data)
+    return lines
+
+
+def _put_back(path: Path, data: bytes) -> list[str]:
+    lines = []
+    try:
+        if path.is_file() and path.read_bytes() == data:
+            return [f"{path} is as it was published"]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_name(f".{path.name}.restored")
+        unfinished.write_bytes(data)
+        if os.path.lexists(path):
+            names = (path.with_name(f"{path.name}.edited{end}") for end in chain([""], map(".{}".format, count(2))))
+            aside = next(name for name in names if not os.path.lexists(name))
+            path.rename(aside)
+            lines.append(f"moved the edited text to {aside}")
+        unfinished.rename(path)
+    except OSError as error:
+        raise PolicyError(
+            f"cannot be restored ({error.strerror})", place=str(path), remedy="Make the folder writable"
+        ) from None
+    return [*lines, f"restored {path} as it was published"]
+
+
 def difference(library: Library, slug: str, older: str, *, newer: str | None, language: str) -> str:
     """Return the changes between two versions as plain text, with what was removed and added in brackets."""
     versions = _versions(library, slug)
@@ -209,10 +300,30 @@ def difference(library: Library, slug: str, older: str, *, newer: str | None, la
     return changes.text() if not changes.same else f"{first.place} and {second.place} read the same."
 
 
-def _versions(library: Library, slug: str) -> Sequence[str]:
+def _published(settings: ConsentSettings) -> Mapping[Key, str]:
+    """Return the digests that the ledger has, none where it has not been made yet or cannot be read."""
+    path = ledger_file(settings)
+    if path is None or not path.exists():
+        return {}
+    try:
+        with existing_ledger(settings) as ledger:
+            return {key: one.sha256 for key, one in published_policies(ledger.store.publications()).items()}
+    except ConsentError as error:
+        print(f"consent: edited versions are not marked, because the ledger cannot be read: {error}", file=sys.stderr)
+        return {}
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date: write it as 2026-11-01") from None
+
+
+def _versions(library: Library, slug: str, *, remedy: str = "") -> Sequence[str]:
     versions = library.versions(slug)
     if not versions:
-        raise _UsageError(f"there is no policy {slug!r}; there are {', '.join(library.slugs) or 'none'}")
+        raise _UsageError(f"there is no policy {slug!r}; there are {', '.join(library.slugs) or 'none'}{remedy}")
     return versions
 
 

@@ -168,8 +168,8 @@ def verify_published(library: Library, published: Mapping[Key, str]) -> None:
                 place=document.place,
                 published=digest,
                 on_disk=document.sha256,
-                remedy=f"Put the published bytes back, and write the change as a new version: "
-                f"consent policy new {document.slug}",
+                remedy=f"Begin a new version for the change: consent policy new {document.slug}. Then put the "
+                f"published text back: consent policy restore {document.slug} {document.version} {document.language}",
             )
 
 

@@ -18,6 +18,11 @@ def unset(document: PolicyVersion, *, facts: Facts) -> tuple[Unfilled, ...]:
     )
 
 
+def gaps(document: PolicyVersion, *, facts: Facts) -> tuple[Unfilled, ...]:
+    """Return everything that keeps a document from being published."""
+    return (*unfilled(document), *unset(document, facts=facts))
+
+
 def refuse_unfilled(documents: Iterable[PolicyVersion], *, facts: Facts) -> None:
     """Raise PolicyError if a document has something still to be filled in, naming the first such place."""
     found = [

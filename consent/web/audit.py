@@ -6,7 +6,8 @@ import asyncio
 import hashlib
 import hmac
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
@@ -92,6 +93,7 @@ class Audit:
                 "recorded_at": seconds(entry["recorded_at"]),
                 "status": entry.get("status"),
                 "notice": entry.get("notice"),
+                **self._about(entry),
             }
             for offset, entry in enumerate(entries)
         ]
@@ -106,6 +108,19 @@ class Audit:
             jsonl_href=f"{self._prefix}/entries.jsonl",
             csv_href=f"{self._prefix}/entries.csv",
         )
+
+    def _about(self, entry: Mapping[str, Any]) -> dict[str, Any]:
+        """Return which policy text an entry published, or what its choice allowed: purposes, then single services."""
+        policy, allowed = None, None
+        if entry["kind"] == "policy-published":
+            policy = {name: entry[name] for name in ("slug", "version", "language")}
+        if entry["kind"] == "consent":
+            allowed = [key for key, yes in entry["purposes"].items() if yes]
+            for key, yes in entry["services"].items():
+                service = self._site.catalogue.service(key)
+                if yes and (service is None or service.purpose not in allowed):
+                    allowed.append(key)
+        return {"policy": policy, "allowed": allowed}
 
     async def jsonl(self, request: Request) -> Response:
         """Stream the exact bytes of all entries, one a line."""

@@ -14,10 +14,12 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from consent.choice import cookie
+from consent.choice.choice import DAY
 from consent.choice.consent import Consent
 from consent.choice.notice import SHORT_BYTES, Notice, changed_terms
 from consent.choice.status import Status
 from consent.errors import LedgerError, LedgerUnavailableError
+from consent.fragments import changed_policies
 from consent.gate.headers import expire_cookies
 from consent.ledger.entry import Draft
 from consent.site import Site
@@ -35,7 +37,7 @@ from consent.web.decision import (
     unchanged,
 )
 from consent.web.forms import Form, FormError
-from consent.web.layer import purposes_shown, undeletable
+from consent.web.layer import purposes_shown, standing, undeletable
 from consent.web.origin import Provenance, provenance, safe_path
 
 logger = logging.getLogger("consent")
@@ -276,8 +278,11 @@ class Choices:
     ) -> Response:
         visitor, site = visitor_of(request), self._site
         choice, under = consent.choice, consent.asked_under
+        policies: list[dict[str, str]] = []
         if under is not None:
-            changed |= changed_terms(under, consent.notice) & consent.asking
+            terms = consent.notice.services
+            changed |= {key for key in consent.asking & terms.keys() if under.services.get(key) != terms[key]}
+            policies = changed_policies(under, consent.notice, site.settings.prefix) if consent.asking else []
         names = (*visitor.cookies, *((site.cookie_name,) if choice else ()))
         stored = {key for s in site.catalogue.optional if s.key not in consent.allowed for key in s.storage}
         return self._answers.page(
@@ -289,7 +294,9 @@ class Choices:
             notice=consent.notice.digest,
             next=next_path,
             decided_at=choice.decided_at if choice else None,
-            expires_at=visitor.expires_at if choice else None,
+            expires_at=site.expiry(choice) - (0 if choice.grants else DAY) if choice else None,
+            changed_policies=policies,
+            **standing(consent),
             notice_href=f"{site.settings.prefix}/notices/{under.digest}" if under else None,
             gpc=consent.gpc,
             objected=titles(consent.notice, consent.objected),

@@ -23,6 +23,7 @@ from consent.policies.library import Key, Library, day
 from consent.policies.render import RenderedPolicy, render
 from consent.site import Site
 from consent.web.answers import FOR_EVER, SHORTLY, Answers, visitor_of
+from consent.web.layer import standing
 
 
 class Policies:
@@ -48,7 +49,13 @@ class Policies:
             if document is not None:
                 href = self._href(slug)
                 shown.append({**_described(document), "href": href, "history_href": f"{href}/history"})
-        return self._answers.page(request, "consent_index.html", policies=shown, checkpoint=await self._checkpoint())
+        return self._answers.page(
+            request,
+            "consent_index.html",
+            policies=shown,
+            checkpoint=await self._checkpoint(),
+            **standing(visitor_of(request).consent),
+        )
 
     async def checkpoint(self, request: Request) -> Response:
         """Serve the newest signed checkpoint, as the note it is."""
@@ -113,6 +120,7 @@ class Policies:
             shown.append(
                 {
                     **_described(document),
+                    "material": document.material and before is not None,
                     "href": href,
                     "compare_href": f"{self._href(slug)}/{quote(before)}...{quote(version)}" if before else None,
                     "languages": [{"tag": t, "name": _own_name(t), "href": f"{href}/{quote(t)}"} for t in texts],
@@ -142,7 +150,7 @@ class Policies:
             request,
             "consent_compare.html",
             cache=SHORTLY,
-            policy={"slug": slug, "title": after.title},
+            policy={"slug": slug, "title": after.title, "effective": after.effective, "summary": after.summary},
             a=old,
             b=new,
             blocks=blocks,

@@ -86,9 +86,26 @@ def test_wrong_dates(site: SqliteStore, capsys: pytest.CaptureFixture[str]) -> N
     """Dates that are none, or the wrong way round, are wrong use."""
     with pytest.raises(SystemExit, match="2"):
         command("export", "--out", "out", "--since", "yesterday")
+    assert "--since: 'yesterday' is not a date: write it as 2026-11-01" in capsys.readouterr().err
     assert command("export", "--out", "out", "--since", "1970-01-03", "--until", "1970-01-01") == 2
     assert "--since is not before --until" in capsys.readouterr().err
     site.close()
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv", "bundle"])
+def test_a_folder_without_a_ledger(
+    site: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    """Where there is no ledger none is made, nothing is written, and one line says where to go."""
+    site.close()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert main.main(["export", "--format", form, "--out", "out"]) == 1
+    assert capsys.readouterr().err == (
+        f"consent: no ledger at {tmp_path}/elsewhere/consent.db: "
+        "go to the site's folder, or name its file in CONSENT_CONFIG\n"
+    )
+    assert list(Path().iterdir()) == []
 
 
 def test_failed_verification(site: SqliteStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,6 +17,8 @@ from consent.ledger.sqlite import SqliteStore
 from consent.policies.document import PolicyVersion
 from consent.policies.facts import Facts
 from consent.policies.library import Library, read
+from consent.settings import ConsentSettings
+from consent.site import Site
 
 MakePolicy = Callable[..., PolicyVersion]
 MakeFacts = Callable[..., Facts]
@@ -68,8 +70,38 @@ def test_versions_are_listed_with_their_state(make_policy: MakePolicy) -> None:
         "POLICY   VERSION  LANGUAGES  EFFECTIVE   MATERIAL  STATE",
         "privacy  1        en         2026-03-01  yes       superseded",
         "privacy  2        en uk      2026-06-01  no        in force",
-        "privacy  3        en         2026-09-01  yes       scheduled, 2 to be filled in",
+        "privacy  3        en         2026-09-01  yes       draft, 2 to be filled in",
     ]
+
+
+def test_a_draft_is_not_in_force(make_policy: MakePolicy, make_facts: MakeFacts) -> None:
+    """The newest complete version is the one in force, also where the gap is in the settings or in one language."""
+    library = Library(
+        documents=(
+            make_policy(version="1"),
+            make_policy(version="2"),
+            make_policy("[[a]]", version="2", language="uk"),
+            make_policy("[[a]]", version="3"),
+            make_policy("{{ controller.dpo }}", version="4"),
+        )
+    )
+    states = [line.split("yes")[1].strip() for line in policy.listing(library, today=TODAY, facts=make_facts())[1:]]
+    assert states == [
+        "superseded",
+        "in force, draft in uk, 1 to be filled in",
+        "draft, 1 to be filled in",
+        "draft, 1 to be filled in",
+    ]
+
+
+def test_a_draft_is_finished_before_another(write_policy: WritePolicy, tmp_path: Path) -> None:
+    """A second new version is refused while the first has something to be filled in, and the file is named."""
+    write_policy("privacy/1.en.md")
+    folder = tmp_path / "policies"
+    policy.begin(folder, read(folder), "privacy", today=TODAY)
+    with pytest.raises(PolicyError, match=r"privacy/2\.en\.md: version 2 is still a draft"):
+        policy.begin(folder, read(folder), "privacy", today=TODAY)
+    assert read(folder).versions("privacy") == ("1", "2")
 
 
 @pytest.mark.parametrize(
@@ -184,6 +216,74 @@ def test_the_command_goes_from_new_to_published(site: Path, capsys: pytest.Captu
     assert capsys.readouterr().out == "Everything in force is published already.\n"
 
 
+def test_an_edit_becomes_a_version_and_the_published_text_comes_back(
+    site: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The way out of a site that does not start: it is listed, copied, restored, and nothing of it is lost."""
+    published = site / "policies/privacy/1.en.md"
+    original = published.read_bytes()
+    assert run("publish") == 0
+    published.write_bytes(original.replace(b"Text.", b"Other text."))
+    assert run("list") == 0
+    assert "in force, edited\n" in capsys.readouterr().out
+    assert run("publish") == 1
+    told = capsys.readouterr().err
+    assert "consent policy new privacy. Then" in told
+    assert "consent policy restore privacy 1 en" in told
+    assert run("new", "privacy") == 0
+    assert run("restore", "privacy", "1", "en") == 0
+    assert published.read_bytes() == original
+    aside = site / "policies/privacy/1.en.md.edited"
+    assert b"Other text." in aside.read_bytes()
+    assert b"Other text." in (site / "policies/privacy/2.en.md").read_bytes()
+    out = capsys.readouterr().out
+    assert f"moved the edited text to {aside}\nrestored {published} as it was published\n" in out
+    assert run("list") == 0
+    assert "edited" not in capsys.readouterr().out
+    Site(ConsentSettings()).close()
+
+
+def test_every_edit_is_kept(site: Path, write_policy: WritePolicy, capsys: pytest.CaptureFixture[str]) -> None:
+    """All languages come back, unreadable and missing files too, and an older edited text is not overwritten."""
+    english, ukrainian = (write_policy(f"privacy/1.{tag}.md", f"In {tag}.") for tag in ("en", "uk"))
+    originals = english.read_bytes(), ukrainian.read_bytes()
+    assert run("publish") == 0
+    ukrainian.unlink()
+    for edit in (b"first", b"second", b"third"):
+        english.write_bytes(edit)
+        assert run("restore", "privacy", "1") == 0
+        assert (english.read_bytes(), ukrainian.read_bytes()) == originals
+    aside = [english.with_name(f"1.en.md.edited{number}").read_bytes() for number in ("", ".2", ".3")]
+    assert aside == [b"first", b"second", b"third"]
+    capsys.readouterr()
+    assert run("restore", "privacy", "1") == 0
+    assert capsys.readouterr().out == (f"{english} is as it was published\n{ukrainian} is as it was published\n")
+    assert len(list(english.parent.iterdir())) == 5
+
+
+def test_what_cannot_be_restored(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a ledger none is made; a name that was not published is wrong use; a blocked folder loses nothing."""
+    assert run("restore", "privacy", "1") == 1
+    assert "no ledger at " in capsys.readouterr().err
+    assert not (site / "consent.db").exists()
+    assert run("publish") == 0
+    assert run("restore", "privacy", "2") == 2
+    assert "the ledger has no privacy 2; published is privacy 1 en" in capsys.readouterr().err
+    (site / "policies").rename(site / "elsewhere")
+    (site / "policies").write_text("")
+    assert run("restore", "privacy", "1") == 1
+    assert "1.en.md: cannot be restored" in capsys.readouterr().err
+
+
+def test_versions_are_listed_although_the_ledger_cannot_be_read(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A damaged ledger is told on the error stream, and the list is printed."""
+    (site / "consent.db").write_text("damaged" * 1_000)
+    assert run("list") == 0
+    captured = capsys.readouterr()
+    assert "in force" in captured.out
+    assert "edited versions are not marked" in captured.err
+
+
 def test_the_command_says_what_is_scheduled(
     site: Path, write_policy: WritePolicy, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -196,7 +296,7 @@ def test_the_command_says_what_is_scheduled(
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (("new", "terms"), "there is no policy 'terms'; there are privacy"),
+        (("new", "terms"), "there are privacy; write policies/terms/1.en.md to begin one"),
         (("publish", "terms"), "there is no policy 'terms'"),
         (("diff", "privacy", "7"), "there is no version '7' of 'privacy'; there are 1"),
         (("diff", "privacy", "1", "--language", "uk"), "privacy 1 is not written in 'uk', but in en"),
@@ -214,11 +314,13 @@ def test_names_that_do_not_exist_exit_2(
 
 
 @pytest.mark.parametrize("words", [(), ("remove",), ("new",), ("new", "privacy", "--effective", "soon")], ids=str)
-def test_wrong_arguments_exit_2(words: tuple[str, ...]) -> None:
+def test_wrong_arguments_exit_2(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     """The parser refuses what it does not know."""
     with pytest.raises(SystemExit) as caught:
         run(*words)
     assert caught.value.code == 2
+    if "soon" in words:
+        assert "--effective: 'soon' is not a date: write it as 2026-11-01" in capsys.readouterr().err
 
 
 def test_an_unreadable_folder_exits_1(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
