@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from html import escape
@@ -24,6 +25,7 @@ logger = logging.getLogger("consent")
 CACHE_SIZE = 512
 _NEXT = "nextaddressofthispage"
 """Stands for the page's own path in what is rendered once for all pages."""
+_MARKED = re.compile(f"(next=)?{_NEXT}".encode())
 
 
 class Fragments:
@@ -126,8 +128,8 @@ class Fragments:
         if _NEXT.encode() not in rendered:
             return rendered
         in_query = f"next={quote(next_path, safe='/')}".encode("ascii")
-        rendered = rendered.replace(f"next={_NEXT}".encode(), in_query)
-        return rendered.replace(_NEXT.encode(), escape(next_path).encode("ascii", "xmlcharrefreplace"))
+        in_field = escape(next_path).encode("ascii", "xmlcharrefreplace")
+        return _MARKED.sub(lambda place: in_query if place[1] else in_field, rendered)
 
 
 def banner_context(notice: Notice, consent: Consent | None, prefix: str) -> dict[str, Any]:

@@ -61,10 +61,12 @@ def marked(
     consent: Consent,
     negotiated: bool = False,
     confirming: bool = False,
+    tagged: bool = True,
 ) -> Marked:
     """Return the headers of a page gated for one visitor.
 
-    `negotiated` tells that the language came from `Accept-Language`; `confirming` that there is no new body.
+    `negotiated` tells that the language came from `Accept-Language`; `confirming` that there is no new body. Without
+    `tagged` the body is the app's own, and so is its entity tag.
     """
     kept: RawHeaders = []
     varies, cached, nonce, narrowed = [], b"", "", False
@@ -76,7 +78,7 @@ def marked(
             varies.append(value)
         elif name == b"cache-control":
             cached = cached + b", " + value if cached else value
-        elif name == b"etag":
+        elif name == b"etag" and tagged:
             kept.append((name, headers.etag_with(value.decode("latin-1"), visitor.state_tag).encode("latin-1")))
         elif name in POLICIES:
             policy = value.decode("latin-1")

@@ -46,6 +46,11 @@ class Reports:
         for name in names:
             self._tell(name, "is a cookie that no service names. Add it to the service, or to one that is necessary")
 
+    def refused_origin(self, origin: str, *, origins: Iterable[str]) -> None:
+        """Tell of an origin whose page tried to make a choice: an attack, or one of ours that is not configured."""
+        known = ", ".join(origins) or "none are set"
+        self._tell(origin or "another site", f"is not in origins ({known}), so that a choice made there was refused")
+
     def _tell(self, what: str, why: str) -> None:
         if (what, why) not in self._told and len(self._told) < MOST:
             self._told.add((what, why))

@@ -20,6 +20,7 @@ from consent.gate.html import Gate, Insert
 from consent.marking import Marked, marked
 from consent.site import Site
 from consent.visitors import Visitor
+from consent.web.origin import safe_path
 
 logger = logging.getLogger("consent")
 
@@ -30,6 +31,7 @@ WITHOUT_BODY = frozenset({204, 304})
 GATED_HEADERS = frozenset(
     {b"set-cookie", b"link", b"refresh", b"report-to", b"reporting-endpoints", b"nel", b"speculation-rules"}
 )
+FRAMES = frozenset({b"embed", b"fencedframe", b"frame", b"iframe", b"object"})
 HEAD_START = 1024
 """How many bytes a browser, too, looks at to find out the charset. Source: HTML §13.2.3.2."""
 FILE_CHUNK = 65_536
@@ -157,7 +159,7 @@ class Responder:
                 gated = True
         media_type = _media_type(content_type)
         if gated:
-            message = self._with_gated_headers(message)
+            message = self._with_gated_headers(message, page=not media_type or media_type in HTML_TYPES)
         if media_type and media_type not in HTML_TYPES:
             await self._send(message)
         elif message["status"] in WITHOUT_BODY or not media_type:
@@ -314,16 +316,22 @@ class Responder:
         return self._visitor.in_language(self._site.edition(self._site.now()).notices[language])
 
     def _insert(self, consent: Consent, page: Marked) -> Insert:
-        fragments, path = self._site.fragments, _address(self._scope)
+        fragments, path = self._site.fragments, safe_path(_address(self._scope)) or "/"
         after_body = fragments.link if consent.answered else fragments.banner
+        framed = _is_framed_elsewhere(self._scope)
         return Insert(
-            banner=_fitted(after_body(consent, next_path=path), page),
+            banner=b"" if framed else _fitted(after_body(consent, next_path=path), page),
             first_gated=_fitted(fragments.assets(consent), page) if consent.answered else b"",
             also_granted=True,
             placeholder=lambda service, tag: fragments.placeholder(consent, service=service, tag=tag, next_path=path),
         )
 
     # -- headers
+
+    def _differs(self, raw: list[tuple[bytes, bytes]], cookies: list[str]) -> bool:
+        """Tell whether another visitor could get other headers."""
+        strictest, _, _ = headers.hold_cookies(cookies, self._site.catalogue, ())
+        return strictest != cookies or headers.hold_headers(raw, self._site.rules.view(frozenset())) != raw
 
     def _links(self, links: Iterable[bytes]) -> list[bytes]:
         view = self._site.rules.view(self._consent.allowed)
@@ -340,24 +348,28 @@ class Responder:
         for value in values:
             yield b"set-cookie", value.encode("latin-1")
 
-    def _with_gated_headers(self, message: Message) -> Message:
+    def _with_gated_headers(self, message: Message, *, page: bool = True) -> Message:
         """Return a start without what its headers would store or load for services that are not allowed.
 
+        What is no `page`, whose headers are marked later, becomes this visitor's own here where it differs by visitor.
         The app's own message and list stay as they are: it may send the same ones to the next visitor.
         """
         site, consent = self._site, self._consent
         response = MutableHeaders(raw=list(message["headers"]))
         cookies = response.getlist("set-cookie")
-        if cookies:
-            kept, held, undeclared = headers.hold_cookies(
-                cookies, site.catalogue, consent.allowed, hold_undeclared=site.settings.undeclared_cookies == "hold"
-            )
-            site.reports.cookies(undeclared)
-            if held:
-                del response["set-cookie"]
-                for value in kept:
-                    response.append("set-cookie", value)
-        return {**message, "headers": headers.hold_headers(response.raw, site.rules.view(consent.allowed))}
+        hold_undeclared = site.settings.undeclared_cookies == "hold"
+        kept, held, undeclared = headers.hold_cookies(
+            cookies, site.catalogue, consent.allowed, hold_undeclared=hold_undeclared
+        )
+        site.reports.cookies(undeclared)
+        if held:
+            del response["set-cookie"]
+            for value in kept:
+                response.append("set-cookie", value)
+        raw = response.raw
+        if not page and self._differs(raw, cookies):
+            raw = marked(raw, site=site, visitor=self._visitor, consent=consent, confirming=True, tagged=False).headers
+        return {**message, "headers": headers.hold_headers(raw, site.rules.view(consent.allowed))}
 
 
 def _fitted(html: bytes, page: Marked) -> bytes:
@@ -372,6 +384,12 @@ def _fitted(html: bytes, page: Marked) -> bytes:
         return html
     nonce = b'nonce="%s" ' % page.nonce.encode("ascii")
     return html.replace(b"<script ", b"<script " + nonce).replace(b"<link ", b"<link " + nonce)
+
+
+def _is_framed_elsewhere(scope: Scope) -> bool:
+    """Tell whether another site shows this page in a frame, where a visitor could be led to press a button unseen."""
+    sent = dict(scope["headers"])
+    return sent.get(b"sec-fetch-site") == b"cross-site" and sent.get(b"sec-fetch-dest") in FRAMES
 
 
 def _address(scope: Scope) -> str:

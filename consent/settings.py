@@ -281,9 +281,8 @@ def _named_by_environment() -> Path | None:
 def _unreadable(file: Path) -> str:
     """Return what keeps a file from being read, nothing where it can be or is not there."""
     try:
-        file.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return ""
+        if file.is_file():
+            file.read_text(encoding="utf-8")
     except (ValueError, OSError) as error:
         return str(error)
     return ""

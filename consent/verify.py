@@ -25,7 +25,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TextIO
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -41,13 +41,20 @@ LEVELS = (
 )
 KIND = "consent|policy-published|notice-published|erased|pruned|gap|exported"
 STATUS = "unknown|requested|request-deferred|refused|given|renewed|withdrawn|expired|terminated|invalidated"
-DIGEST, TIME = r"[0-9a-f]{64}", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
+DIGEST = r"[0-9a-f]{64}"
+TIME = (  # only days that there are: a 29th of February in leap years
+    r"(?!0000)(?:\d{4}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
+    r"|(?:\d\d(?:0[48]|[2468][048]|[13579][26])|(?:[02468][048]|[13579][26])00)-02-29)"
+    r"T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\dZ"
+)
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 DOCUMENT = re.compile(rb'"(?:facts|notice|rendering|sha256)":"([0-9a-f]{64})"')  # no text looks so in canonical JSON
 RECORDED = re.compile(rf'"record":"{UUID}","recorded_at":"({TIME})"'.encode())
 DECIDED, SUBJECT = (re.compile(own.encode()) for own in (f'"decided_at":"{TIME}"', f'"subject":"{DIGEST}"'))
+OWN = ((b"\0", DECIDED), (b"\1", SUBJECT), (b"\2", RECORDED))  # and what stands for each: bytes that JSON cannot hold
 ALIKE = 10_000  # how many kinds of records are kept in mind
 Head = tuple[int, bytes] | None  # size and root of a tree
+Shape = tuple[Any, ...]
 
 
 class Failed(Exception):
@@ -107,12 +114,15 @@ decode = json.JSONDecoder(parse_int=integer, parse_float=integer, parse_constant
 encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode
 
 
-def read_entry(data: bytes, *, name: str, files: set[str], alike: set[bytes]) -> str:
+def read_entry(data: bytes, *, name: str, files: set[str], alike: set[Shape]) -> str:
     """Return when an entry was recorded, or raise Failed unless its bytes are canonical and say what they must.
 
     Records that differ in nothing but well-formed values of their own stand or fall together: `alike` keeps the rest.
     """
-    shape = RECORDED.sub(b"?", DECIDED.sub(b"?", SUBJECT.sub(b"?", data, 1), 1), 1)
+    shape: Shape = (data,)
+    for mark, own in OWN:  # each counted, for bytes that only look like a mark are no JSON
+        rest, count = own.subn(mark, shape[0], 1)
+        shape = (rest, *shape[1:], count)
     if shape in alike and (recorded := RECORDED.search(data)):
         return recorded[1].decode()
     try:
@@ -146,7 +156,7 @@ class Tree:
 
     def add(self, node: bytes, height: int = 0) -> None:
         """Add a complete subtree of 2^height leaves; one leaf is a subtree of height 0."""
-        if self.size & ((1 << height) - 1) or len(node) != 32:
+        if not 0 <= height < 64 or self.size & ((1 << height) - 1) or len(node) != 32:
             raise Failed("has a subtree where none of that height can stand")
         self.size += 1 << height
         while self.parts and self.parts[-1][0] == height:
@@ -233,6 +243,8 @@ class Bundle:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        if not path.is_dir() and not path.is_file():
+            raise Failed("is neither a folder nor a file")
         self._zip = None if path.is_dir() else zipfile.ZipFile(path)
         self.close = self._zip.close if self._zip else lambda: None
         names = [file.filename for file in self._zip.infolist()] if self._zip else list(self._found())
@@ -242,9 +254,9 @@ class Bundle:
 
     def _found(self) -> Iterator[str]:
         for path in self._path.rglob("*"):
-            if path.is_symlink():
-                raise Failed("holds a symbolic link, which leads out of it")
-            if not path.is_dir():
+            if path.is_symlink() or not (path.is_dir() or path.is_file()):
+                raise Failed("holds a symbolic link, or what else is neither a file nor a folder")
+            if path.is_file():
                 yield path.relative_to(self._path).as_posix()
 
     def open(self, name: str) -> IO[bytes]:
@@ -275,6 +287,7 @@ class Report:
     problems: list[str] = field(default_factory=list)
     index: int | None = None
     entries: int = 0
+    level: int = 0
     facts: list[str] = field(default_factory=list)
 
     def blame(self, index: int, problem: str) -> None:
@@ -296,7 +309,7 @@ def verify(path: Path, *, key: Key | None = None, earlier: bytes | None = None) 
     """Check the bundle at `path`, with a key and an earlier checkpoint that came another way where you have them."""
     report = Report()
     with report.part("the bundle"), contextlib.closing(Bundle(path)) as bundle:
-        level = LEVELS[0 if key is None else 1 if earlier is None else 2]
+        report.level = 0 if key is None else 1 if earlier is None else 2
         key = key or Key.read(bundle.read("key").decode())
         head = known = None
         with report.part("checkpoint"):
@@ -325,18 +338,20 @@ def verify(path: Path, *, key: Key | None = None, earlier: bytes | None = None) 
         for name in sorted(files):
             if digests.get(name, files[name]) != files[name]:
                 report.problems.append(f"{name} is not the file that the manifest lists")
-        report.facts += [f"key: {key}", *([] if report.problems else [f"evidence: {level}"])]
+        report.facts += [f"key: {key}", *([] if report.problems else [f"evidence: {LEVELS[report.level]}"])]
     return report
 
 
 def check_entries(bundle: Bundle, report: Report, *, name: str, head: Head, known: Head) -> dict[str, str]:
     """Check every entry, its place in the tree, and the root; return the digests of the two files read."""
-    proof = json.loads(bundle.read("proof.json"))
+    proof = decode(bundle.read("proof.json").decode())
     first, last, newest = proof["first"], proof["last"], ""
-    alike: set[bytes] = set()
+    alike: set[Shape] = set()
     tree, digests = Tree(None if known is None else known[0]), [hashlib.sha256(), hashlib.sha256()]
     for height, node in proof["before"]:
         tree.add(bytes.fromhex(node), height)
+    if tree.size != first or (head is not None and proof["size"] != head[0]):
+        raise Failed("of proof.json begins or ends elsewhere than it says")
     with bundle.open(LARGE[0]) as entries, bundle.open(LARGE[1]) as hashes:
         listed = lines(hashes, digests[1])
         for index, data in enumerate(lines(entries, digests[0]), first):
@@ -357,10 +372,16 @@ def check_entries(bundle: Bundle, report: Report, *, name: str, head: Head, know
         tree.add(bytes.fromhex(node), height)
     if head is not None and (tree.size, tree.root()) != head:
         report.problems.append(f"the tree of {tree.size} entries does not have the root signed for {head[0]}")
-    if known is not None and tree.seen != known[1]:
+    untold = known is not None and tree.seen is None and known[0] < tree.size
+    if known is not None and not untold and tree.seen != known[1]:
         report.problems.append(f"the tree does not go through the earlier checkpoint at {known[0]} entries")
     held = f"{last - first} entries, {first} to {last - 1}," if last > first else "no entries"
     report.facts.append(f"{held} of the {head[0] if head else tree.size} in the ledger of {name}")
+    if known is not None and untold:
+        report.level = min(report.level, 1)
+        report.facts.append(
+            f"nothing is shown of the earlier checkpoint: its {known[0]} entries end in a part left out"
+        )
     return {name: digest.hexdigest() for name, digest in zip(LARGE, digests, strict=True)}
 
 
@@ -377,21 +398,29 @@ def parse(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     return parser
 
 
+def say(*told: str, to: TextIO) -> None:
+    """Print lines whole, with an escape for what would move the cursor or cannot be printed."""
+    code = to.encoding or "utf-8"
+    for line in told:
+        shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+        print(shown.encode(code, "backslashreplace").decode(code), file=to)
+
+
 def run(given: argparse.Namespace) -> int:
     """Verify what was given, print what came of it, and return the exit status."""
     try:
         earlier = None if given.checkpoint is None else given.checkpoint.read_bytes()
         given.bundle.stat()
     except OSError as error:
-        print(f"{error.filename}: {error.strerror}", file=sys.stderr)
+        say(f"{error.filename}: {error.strerror}", to=sys.stderr)
         return 2
     report = verify(given.bundle, key=given.key, earlier=earlier)
-    print("\n".join(report.facts))
+    say(*report.facts, to=sys.stdout)
     if report.problems:
         found = "" if report.index is None else f", first bad entry: {report.index}"
-        print(*report.problems, f"NOT VERIFIED{found}", sep="\n", file=sys.stderr)
+        say(*report.problems, f"NOT VERIFIED{found}", to=sys.stderr)
         return 1
-    print("verified" if report.entries else "verified, but it holds no entries")
+    say("verified" if report.entries else "verified, but it holds no entries", to=sys.stdout)
     return 0
 
 

@@ -18,6 +18,10 @@ from consent.site import Site
 from consent.version import __version__
 
 CACHE_SIZE = 4096
+LONGEST_KEPT = 8192
+"""Bytes of a `Cookie` header past which nothing is remembered for it."""
+MOST_COOKIES = 200
+"""How many cookies are looked at; browsers keep fewer for one site. Source: RFC 6265 §6.1 asks for 50."""
 LINES = "\n"
 """Stands between the lines of one header: no header's value can hold it."""
 
@@ -128,7 +132,7 @@ class Visitors:
             (accept_language or b"").decode("latin-1")
         )
         own = (self._name, self._once_name, self._language_name)
-        names = tuple(name.decode("latin-1") for name, _ in pairs if name not in own)
+        names = tuple(name.decode("latin-1") for name, _ in pairs[:MOST_COOKIES] if name not in own)
         blank = Consent(
             site.catalogue,
             self._edition.notices[language],
@@ -144,7 +148,7 @@ class Visitors:
             lasting = asked_under is not None
             if choice is not None and asked_under is not None:
                 known = self._known_choice(choice, asked_under, blank, names)
-        if lasting:
+        if lasting and len(cookies or b"") <= LONGEST_KEPT:
             if len(self._known) >= CACHE_SIZE:
                 self._known.clear()
             self._known[cookies, accept_language, gpc, country] = known

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 
 from consent import testing
 from consent.site import Site
-from tests.conftest import PAGE, MakeClient, MakeSite
+from tests.conftest import PAGE, Ask, MakeClient, MakeSite
 
 DATE = "Sun, 22 Nov 2026 10:00:00 GMT"
 ARTICLE = PAGE.encode()
@@ -307,3 +307,30 @@ def test_assets_are_kept_for_ever(make_client: MakeClient, make_site: MakeSite) 
         assert (response.content, response.headers["etag"]) == (asset.data, f'"{asset.digest}"')
         assert response.headers["x-content-type-options"] == "nosniff"
     assert client.get("/privacy/assets/consent.js").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("header", "own"),
+    [
+        (("set-cookie", "_rs=1; Path=/"), True),
+        (("link", "<https://stats.meridian-metrics.example/s.js>; rel=preload; as=script"), True),
+        (("set-cookie", "session=1; Path=/"), False),
+        (("link", "</style.css>; rel=preload; as=style"), False),
+    ],
+    ids=["service's cookie", "service's link", "own cookie", "own link"],
+)
+def test_an_answer_that_differs_by_its_headers(
+    make_site: MakeSite, ask: Ask, header: tuple[str, str], own: bool
+) -> None:
+    """What is no page stays public, unless its headers are not the same for everybody."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        pairs = [("content-type", "application/json"), ("cache-control", "public, max-age=60"), ("etag", '"1"'), header]
+        raw = [(name.encode(), value.encode()) for name, value in pairs]
+        await send({"type": "http.response.start", "status": 200, "headers": raw})
+        await send({"type": "http.response.body", "body": b"{}"})
+
+    answer = ask(ConsentMiddleware(app, site=make_site()))
+    assert answer.one("cache-control") == ("private, no-cache" if own else "public, max-age=60")
+    assert (answer.one("vary") is not None) is own
+    assert answer.one("etag") == '"1"'

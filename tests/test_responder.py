@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import re
 import zlib
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from html import unescape
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -652,3 +655,50 @@ def test_the_apps_own_message_stays_as_it_was(behind: Behind, ask: Ask) -> None:
     first, second = ask(guarded), ask(guarded)
     assert start["headers"] == before
     assert first.headers == second.headers
+
+
+def test_the_place_of_the_address_is_filled_in_once(behind: Behind, ask: Ask) -> None:
+    """An address that spells our own mark does not grow, whatever stands in it."""
+    answer = ask(behind(answering()), query=b"x=" + b"nextaddressofthispage" * 400)
+    assert len(answer.body) < 100_000
+
+
+@pytest.mark.parametrize(
+    "query", [b"x=\\", b"x=%7f" * 500, b"x=\x7f", b"x=" + b"a" * 5000], ids=["\\", "long", "del", "a"]
+)
+def test_the_banner_can_be_answered_at_any_address(behind: Behind, ask: Ask, query: bytes) -> None:
+    """What the banner's own form sends back is never refused for the address it stands at."""
+    guarded = behind(answering())
+    page = ask(guarded, "/a", query=query).body.decode()
+    (target,) = set(re.findall(r'name="next" value="([^"]*)"', page))
+    body = urlencode({"choice": "reject_all", "next": unescape(target)}).encode()
+    kind = ("content-type", "application/x-www-form-urlencoded")
+    answer = ask(guarded, "/privacy/choices", method="POST", headers=[kind], body=body)
+    assert answer.status == 303
+
+
+@pytest.mark.parametrize(("fetched_from", "asked"), [("cross-site", False), ("same-origin", True), ("none", True)])
+def test_another_sites_frame_shows_no_banner(behind: Behind, ask: Ask, fetched_from: str, asked: bool) -> None:
+    """A visitor cannot be led to press a button that another site has covered; the page stays gated."""
+    sent = [("sec-fetch-dest", "iframe"), ("sec-fetch-site", fetched_from)]
+    answer = ask(behind(answering()), headers=sent)
+    assert (b"reject_all" in answer.body) is asked
+    assert PARKED in answer.body
+
+
+def test_a_cookie_in_a_websockets_handshake(behind: Behind) -> None:
+    """It is kept back like any other."""
+    sent: list[Message] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        cookies = [(b"set-cookie", b"_rs=1"), (b"set-cookie", b"session=1")]
+        await send({"type": "websocket.accept", "headers": cookies})
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    asyncio.run(behind(app)({"type": "websocket", "path": "/", "headers": []}, receive, send))
+    assert sent[0]["headers"] == [(b"set-cookie", b"session=1")]

@@ -9,12 +9,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, date, datetime
+from difflib import get_close_matches
 from pathlib import Path
 
 from consent.cli.findings import catalogue, keys, policies, site, storage, texts
 from consent.cli.findings.finding import Finding, Severity, info, raised, warning
 from consent.errors import ConfigurationError
-from consent.settings import CONFIG_FILE, CONFIG_VARIABLE, ConsentSettings, unknown_variables
+from consent.settings import CONFIG_FILE, CONFIG_VARIABLE, PREFIX, ConsentSettings, unknown_variables
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -22,7 +23,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser = subparsers.add_parser(
         "check",
         help="say what is wrong with a site's configuration",
-        description=f"{__doc__} Exits with 1 if there are errors. docs/checks.md explains every code.",
+        description=f"{__doc__} Exits with 1 if there are errors. The project's docs/checks.md explains every code.",
     )
     parser.add_argument(
         "--config",
@@ -50,7 +51,11 @@ def run(args: argparse.Namespace) -> int:
 def findings(config: Path | None, *, environment: Mapping[str, str], today: date) -> Iterator[Finding]:
     """Yield everything that is found in one run; nothing more where the settings cannot be read at all."""
     for name in unknown_variables(environment):
-        yield warning("C002", name, "no setting reads this variable", "Correct its name, or remove it")
+        similar = get_close_matches(
+            name.upper(), [f"{PREFIX}{field.upper()}" for field in ConsentSettings.model_fields]
+        )
+        remedy = f"Did you mean {' or '.join(similar)}?" if similar else "Correct its name, or remove it"
+        yield warning("C002", name, "no setting reads this variable", remedy)
     named = config or (Path(environment[CONFIG_VARIABLE]) if environment.get(CONFIG_VARIABLE) else None)
     path = named or Path(CONFIG_FILE)
     if named is None and not path.is_file():
@@ -63,7 +68,9 @@ def findings(config: Path | None, *, environment: Mapping[str, str], today: date
     try:
         settings = ConsentSettings() if named is None else ConsentSettings.from_toml(named)
     except ConfigurationError as refused:
-        yield raised("C001", refused, place=str(path), remedy="Correct it; docs/settings.md lists every setting")
+        yield raised(
+            "C001", refused, place=str(path), remedy="Correct it; the project's docs/settings.md lists every setting"
+        )
         return
     library, unreadable = policies.read(settings)
     published, unusable = storage.publications(settings)

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from consent.errors import ConsentError
 from consent.version import __version__
@@ -21,6 +21,7 @@ COMMANDS = {
     "verify": "check an exported bundle offline",
 }
 """Every command with its help; each lives in the module of its name, which is imported only when it is used."""
+HELP = "help"
 FAILED, WRONG_USE = 1, 2
 INTERRUPTED, PIPE_CLOSED = 130, 141
 """What a shell makes of SIGINT and SIGPIPE: 128 and the number of the signal."""
@@ -31,7 +32,14 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and end with status 2."""
-        self.exit(WRONG_USE, f"consent: {_line(message)}. See: {self.prog} --help\n")
+        self.exit(WRONG_USE, f"consent: {_line(message).removeprefix('argument ')}. See: {self.prog} --help\n")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Refuse unknown words where they stand, so that the help named is that of the command they were given to."""
+        known, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return known, unknown
 
 
 def parser(words: Sequence[str]) -> argparse.ArgumentParser:
@@ -71,6 +79,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _carried_out(words: Sequence[str]) -> int:
+    if not words:
+        print(parser(words).format_help(), end="", file=sys.stderr)
+        return WRONG_USE
+    if words[0] == HELP:
+        words = [*words[1:], "--help"]
     try:
         args = parser(words).parse_args(words)
         status: int = args.run(args)

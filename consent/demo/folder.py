@@ -22,10 +22,11 @@ def make(folder: Path, *, port: int) -> list[str]:
     """Write whatever the folder lacks and return the names of what was written.
 
     Nothing that is there already is changed, so that a second start goes on with the same secrets and ledger.
-    Raises ConfigurationError where the folder cannot be written.
+    Raises ConfigurationError where the folder cannot be written, or belongs to a site that is not the demo.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        _refuse_foreign(folder / CONFIG_FILE)
         written = [
             name
             for name, text, mode in (
@@ -45,6 +46,17 @@ def make(folder: Path, *, port: int) -> list[str]:
             remedy="Name a folder that can be written, with --dir",
         ) from None
     return written
+
+
+def _refuse_foreign(file: Path) -> None:
+    """Raise ConfigurationError for a configuration that does not begin as the demo's does."""
+    mark = _configuration(0).partition("\n")[0].encode()
+    if file.exists() and file.read_bytes().partition(b"\n")[0].rstrip() != mark:
+        raise ConfigurationError(
+            "was not written by the demo, which would serve and record in another site's folder",
+            place=str(file),
+            remedy="Name another folder with --dir",
+        )
 
 
 def _configuration(port: int) -> str:

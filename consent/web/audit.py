@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from consent.choice import cookie
-from consent.errors import LedgerError, VerificationError
+from consent.errors import ConfigurationError, LedgerError, VerificationError
 from consent.ledger.entry import Draft
 from consent.ledger.export import Span, csv_lines
 from consent.site import Site
@@ -36,7 +36,13 @@ class Audit:
         self._site = site
         self._answers = answers
         self._prefix = f"{site.settings.prefix}/audit"
-        self._tokens = [_digest(token.get_secret_value()) for token in site.settings.audit_tokens]
+        if not all(token.get_secret_value().strip() for token in site.settings.audit_tokens):
+            raise ConfigurationError(
+                "an audit token is empty",
+                place="CONSENT_AUDIT_TOKENS",
+                remedy="Remove it, or let `consent init` write a long random one",
+            )
+        self._tokens = [_digest(token.get_secret_value().strip()) for token in site.settings.audit_tokens]
         self._signer = cookie.signer(site.settings.keys, purpose="audit")
         self._cookie = site.cookie_name + "-audit"
         self._failed: list[float] = []

@@ -18,7 +18,7 @@ from consent.choice.choice import DAY
 from consent.choice.consent import Consent
 from consent.choice.notice import SHORT_BYTES, Notice, changed_terms
 from consent.choice.status import Status
-from consent.errors import LedgerError, LedgerUnavailableError
+from consent.errors import ConsentError, LedgerUnavailableError
 from consent.fragments import changed_policies
 from consent.gate.headers import expire_cookies
 from consent.ledger.entry import Draft
@@ -42,6 +42,7 @@ from consent.web.origin import Provenance, provenance, safe_path
 
 logger = logging.getLogger("consent")
 
+DIGEST_LENGTH = 64
 SAID = ("saved", "withdrawn", "unchanged")
 PUBLISH_PATIENCE = 2.0
 """Seconds that a refusal waits for the texts it was made under to be archived."""
@@ -61,8 +62,8 @@ class Choices:
         said = request.query_params.get("said", "")
         consent = visitor_of(request).consent
         flash = None
-        if said in SAID:
-            taken_back = [key for key in request.query_params.getlist("was") if key not in consent.allowed]
+        taken_back = [key for key in request.query_params.getlist("was") if key not in consent.allowed]
+        if said in SAID and (said != "withdrawn" or not consent.granted or taken_back):
             flash = {"kind": said, "undeletable": undeletable(consent, taken_back, self._site.settings.hosts)}
         return self._page(request, consent, next_path=next_path, flash=flash)
 
@@ -75,11 +76,7 @@ class Choices:
         site, visitor = self._site, visitor_of(request)
         came_from = provenance(request, origins=site.settings.origins)
         if came_from is Provenance.FOREIGN:
-            logger.warning(
-                "a choice from %.200r was refused: it is not in origins (%s)",
-                request.headers.get("origin", "another site"),
-                ", ".join(site.settings.origins) or "none are set",
-            )
+            site.reports.refused_origin(request.headers.get("origin", ""), origins=site.settings.origins)
             return self._answers.error(request, 403)
         try:
             form = await forms.read(request, limit=site.settings.max_body)
@@ -123,7 +120,7 @@ class Choices:
             raise FormError(400) from None
         digest = form.one("notice")
         shown = None
-        if digest:
+        if len(digest) == DIGEST_LENGTH:
             with contextlib.suppress(ValueError):
                 shown = await self._site.archived_notice(bytes.fromhex(digest)[:SHORT_BYTES])
             if shown is not None and shown.digest != digest:
@@ -167,7 +164,8 @@ class Choices:
         return self._settled(request, decision, submission, next_path=next_path, said="saved")
 
     async def _honour(self, request: Request, decision: Decision, submission: Submission) -> None:
-        with contextlib.suppress(LedgerError, TimeoutError):
+        # Whatever keeps the texts from being archived, a no counts.
+        with contextlib.suppress(ConsentError, TimeoutError):
             await asyncio.wait_for(self._site.ensure_published(), PUBLISH_PATIENCE)
         await self._site.ledger.honour(self._draft(request, decision, submission))
 

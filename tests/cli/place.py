@@ -98,8 +98,12 @@ class Place:
         site.close()
 
     def start(self) -> None:
-        """Build the site, as its server would; raise ConfigurationError where that cannot be."""
-        Site(ConsentSettings.from_toml(self.config)).close()
+        """Build and start the site, as its server would; raise ConfigurationError where that cannot be."""
+        site = Site(ConsentSettings.from_toml(self.config))
+        try:
+            site.start()
+        finally:
+            site.close()
 
 
 def toml(value: Any) -> str:

@@ -45,11 +45,29 @@ def mode(path: str, bits: int) -> Change:
     return lambda place: (place.folder / path).chmod(bits)
 
 
+def template(name: str, content: str | bytes) -> Change:
+    """Return a change that gives the site a template of its own."""
+
+    def change(place: Place) -> None:
+        folder = place.folder / "own"
+        folder.mkdir()
+        (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+        place.set(templates_dir="own")
+
+    return change
+
+
 CASES: list[tuple[str, Severity, str, str, Change]] = [
     ("C001", ERROR, "colour", "unknown setting", lambda p: p.set(colour="red")),
     ("C001", ERROR, "consent.toml", "cannot be read", garbage("consent.toml")),
     ("C001", ERROR, "origins", "is not an origin", lambda p: p.set(origins=["meridian.example"])),
-    ("C001", ERROR, "environment", "secret_keys", lambda p: (p.folder / ".env").write_text("CONSENT_SECRET_KEYS=x\n")),
+    (
+        "C001",
+        ERROR,
+        ".env",
+        "CONSENT_SECRET_KEYS is not JSON",
+        lambda p: (p.folder / ".env").write_text("CONSENT_SECRET_KEYS=x\n"),
+    ),
     ("C010", ERROR, "CONSENT_SECRET_KEYS", "no secret", lambda p: p.variable("CONSENT_SECRET_KEYS", None)),
     ("C010", ERROR, "CONSENT_SECRET_KEYS", "an empty", lambda p: p.variable("CONSENT_SECRET_KEYS", ["", SECRET])),
     ("C011", ERROR, "key 2", "30 characters", lambda p: p.variable("CONSENT_SECRET_KEYS", [SECRET, SECRET[:30]])),
@@ -81,7 +99,7 @@ CASES: list[tuple[str, Severity, str, str, Change]] = [
     ("C104", ERROR, "cookie_domain", ORIGIN, lambda p: p.set(cookie_domain="ridian.example")),
     ("C105", WARNING, "country_header", "nothing depends", lambda p: p.set(country_header="X-Country")),
     ("C106", WARNING, "regimes", "asked first", lambda p: p.set(regimes={"US": "opt-out"})),
-    ("C107", WARNING, "validity", "long", lambda p: p.set(validity="P14M")),
+    ("C107", WARNING, "validity", "long", lambda p: p.set(validity="P398D")),
     ("C107", WARNING, "validity", "short", lambda p: p.set(validity="P27D")),
     ("C108", WARNING, "undeclared", "before anybody", lambda p: p.set(undeclared="allow")),
     ("C109", WARNING, "controller", "no name and no contact", lambda p: p.set(controller={"address": "1 Quay"})),
@@ -212,10 +230,14 @@ CASES: list[tuple[str, Severity, str, str, Change]] = [
     ("C503", ERROR, "wording.en.banner.title", "braces", lambda p: p.set(wording={"en": {"banner.title": "{site"}})),
     ("C504", WARNING, "wording.uk", "this language", lambda p: p.set(wording={"uk": {"banner.accept_all": "Так"}})),
     ("C505", ERROR, "templates_dir", "'nowhere'", lambda p: p.set(templates_dir="nowhere")),
+    ("C506", ERROR, "own/consent_banner.html, line 2", "endif", template("consent_banner.html", "\n{% if x %}")),
+    ("C506", ERROR, "own/consent_banner.html, line 1", "'shout'", template("consent_banner.html", "{{ x|shout }}")),
+    ("C506", ERROR, "own/consent_baner.html", "no template", template("consent_baner.html", "")),
+    ("C506", ERROR, "own/consent_banner.html", "UTF-8", template("consent_banner.html", b"\xff")),
 ]
 ENVIRONMENT_CODES = {"C002", "C003"}
-AT_START = {"C001", "C010", "C200", "C201", "C400", "C403", "C500"}
-"""Errors with which the site does not even get built."""
+AT_START = {"C001", "C010", "C200", "C201", "C400", "C403", "C500", "C506"}
+"""Errors with which the site does not start."""
 
 
 @pytest.mark.parametrize(

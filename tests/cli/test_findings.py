@@ -63,6 +63,27 @@ def test_a_built_in_service_needs_nothing_but_its_key(key: str) -> None:
     assert [(one.code, one.severity) for one in catalogue.find(site)] == [("C203", Severity.INFO)]
 
 
+def test_everything_wrong_in_one_table_is_found() -> None:
+    """One mistake in a service hides no other, and each is told once."""
+    wrong = {
+        "colour": "red",
+        "shape": "round",
+        "purpose": "fun",
+        "hosts": ["https://a"],
+        "role": "owner",
+        "data": ["a"],
+    }
+    findings = list(catalogue.find(ConsentSettings(origins=(ORIGIN,), services={"mine": wrong})))
+    told = [finding.what for finding in findings if finding.code == "C200"]
+    assert sorted(told) == [
+        "'https://a' is not a host",
+        "'owner' is not allowed",
+        "purpose 'fun' does not exist",
+        "unknown field 'colour'",
+        "unknown field 'shape'",
+    ]
+
+
 NAMES = st.sampled_from([*Service.__dataclass_fields__, "colour"])
 VALUES = st.recursive(
     st.none()

@@ -65,7 +65,7 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [[], ["frob"], ["check", "--frob"], ["check", "more"], ["policy"], ["policy", "frob"], ["export"], ["--frob"]],
+    [["frob"], ["check", "--frob"], ["check", "more"], ["policy"], ["policy", "frob"], ["export"], ["--frob"]],
     ids=" ".join,
 )
 def test_wrong_use_is_one_line_and_status_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -76,6 +76,50 @@ def test_wrong_use_is_one_line_and_status_2(words: list[str], capsys: pytest.Cap
     assert captured.err.startswith("consent: ")
     assert captured.err.count("\n") == 1
     assert "--help" in captured.err
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["check", "--frob"], "consent check"),
+        (["check", "more"], "consent check"),
+        (["policy", "new"], "consent policy new"),
+        (["policy", "list", "more"], "consent policy list"),
+        (["--frob", "check"], "consent"),
+        (["frob"], "consent"),
+    ],
+    ids=str,
+)
+def test_wrong_use_names_the_help_of_its_command(
+    words: list[str], named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The line ends with the help of what the wrong word was given to."""
+    assert main(words) == 2
+    assert capsys.readouterr().err.endswith(f". See: {named} --help\n")
+
+
+@pytest.mark.parametrize(
+    ("option", "words"), [("--since", ["export", "--out", "x"]), ("--effective", ["policy", "new", "x"])]
+)
+def test_a_date_that_is_none(option: str, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """The line names the option, what was written, and what a date looks like."""
+    assert main([*words, option, "soon"]) == 2
+    assert capsys.readouterr().err.startswith(f"consent: {option}: 'soon' is not a date: write it as 2026-11-01")
+
+
+def test_without_words_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """`consent` alone is wrong use, and shows on standard error what `consent help` prints."""
+    assert main(["help"]) == 0
+    help_ = capsys.readouterr().out
+    assert all(f"\n    {name}" in help_ for name in COMMANDS)
+    assert main([]) == 2
+    assert capsys.readouterr() == ("", help_)
+
+
+def test_help_of_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """`consent help COMMAND` is `consent COMMAND --help`."""
+    assert main(["help", "export"]) == 0
+    assert capsys.readouterr().out.startswith("usage: consent export ")
 
 
 def test_an_error_of_ours_is_one_line_and_status_1(

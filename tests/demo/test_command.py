@@ -22,6 +22,7 @@ from pathlib import Path
 import pytest
 
 from consent.cli import demo
+from consent.demo.folder import make
 
 PATIENCE = 30
 
@@ -169,7 +170,9 @@ def test_an_address_that_cannot_be_had_is_one_clear_line(
 
 def test_a_broken_configuration_is_one_clear_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A mistake in the folder's own consent.toml is named."""
-    (tmp_path / "consent.toml").write_text("no_such_setting = 1\n")
+    make(tmp_path, port=8000)
+    configuration = tmp_path / "consent.toml"
+    configuration.write_text(configuration.read_text().replace("\n", "\nno_such_setting = 1\n", 1))
     port, tracker_port = free_ports()
     parsed = parse("--port", str(port), "--tracker-port", str(tracker_port), "--dir", str(tmp_path))
     assert parsed.run(parsed) == 1

@@ -37,10 +37,21 @@ def test_a_second_start_changes_nothing(tmp_path: Path) -> None:
     """Every file of the folder, changed by its owner or not, stays as it is."""
     make(tmp_path, port=8000)
     (tmp_path / "policies" / "privacy" / "2026-10-01.uk.md").unlink()
-    (tmp_path / "consent.toml").write_text("# mine\n")
+    with (tmp_path / "consent.toml").open("a") as configuration:
+        configuration.write("# mine\n")
     before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
     assert make(tmp_path, port=9000) == []
     assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
+
+
+@pytest.mark.parametrize("text", ["# mine\n", "", 'site_name = "Mine"\n'])
+def test_another_sites_folder_is_refused(tmp_path: Path, text: str) -> None:
+    """A folder whose configuration the demo did not write is left as it is."""
+    (tmp_path / "consent.toml").write_text(text)
+    with pytest.raises(ConfigurationError, match=r"consent\.toml: was not written by the demo.*with --dir"):
+        make(tmp_path, port=8000)
+    assert [file.name for file in tmp_path.iterdir()] == ["consent.toml"]
+    assert (tmp_path / "consent.toml").read_text() == text
 
 
 def test_only_what_is_missing_is_written(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from consent.settings import ConsentSettings
 LARGE_COOKIE = 120
 """Bytes, name included, that a choice takes at sixty services."""
 _TRACKING = ("analytics", "marketing")
+_RIGHT: dict[str, Any] = {"purpose": "functional", "patterns": ["a"]}
 _SHOWN = ("title", "provider", "country", "data")
 _IN_RECEIPT = ("policy_url", "retention")
 
@@ -56,6 +57,7 @@ def _catalogue(settings: ConsentSettings, refused: list[Finding]) -> Catalogue:
             services[key] = _of(settings, purposes=purposes, services={key: table}).service(key)
         except CatalogueError as wrong:
             refused.append(_refused(wrong, f"services.{key}"))
+            refused += _more(settings, key, table, purposes=purposes, first=wrong)
     twice = set()
     for host, first, second in claimed_twice(one for _, one in sorted(services.items()) if one is not None):
         place = f"services.{second}"
@@ -64,6 +66,26 @@ def _catalogue(settings: ConsentSettings, refused: list[Finding]) -> Catalogue:
         twice.add(second)
     kept = {key: table for key, table in settings.services.items() if key in services and key not in twice}
     return _of(settings, purposes=purposes, services=kept)
+
+
+def _more(
+    settings: ConsentSettings,
+    key: str,
+    table: Mapping[str, Any],
+    *,
+    purposes: Mapping[str, Mapping[str, Any]],
+    first: CatalogueError,
+) -> Iterator[Finding]:
+    """Yield what else is wrong inside one table: each field is tried alone, in a table that is right otherwise."""
+    told = {str(first)}
+    for name, value in table.items():
+        alone = _RIGHT | {name: value}
+        try:
+            _of(settings, purposes=purposes, services={key: alone})
+        except CatalogueError as wrong:
+            if str(wrong) not in told:
+                told.add(str(wrong))
+                yield _refused(wrong, f"services.{key}")
 
 
 def _understood_purposes(settings: ConsentSettings, refused: list[Finding]) -> dict[str, Mapping[str, Any]]:

@@ -63,6 +63,7 @@ CODES = {
     "C503": "a text that cannot be filled in",
     "C504": "texts in a language that nobody is asked in",
     "C505": "no folder of templates",
+    "C506": "a template that cannot be used",
 }
 """Every code with its meaning; a code is never used again for another."""
 

@@ -58,7 +58,10 @@ def publications(settings: ConsentSettings) -> tuple[Mapping[str, bytes], list[F
         try:
             return store.publications(), list(_lost_key(settings, store, path))
         except ConfigurationError as refused:
-            return {}, [raised("C402", refused, place=settings.ledger, remedy="Use a new ledger")]
+            remedy = (
+                f"{refused.remedy or 'Use a new ledger'}{_only_tests(path) if 'belongs to' in refused.message else ''}"
+            )
+            return {}, [error("C402", refused.place or settings.ledger, refused.message, remedy)]
         except LedgerError as unusable:
             return {}, [_unusable(path, str(unusable).removeprefix(f"{path}: "))]
 
@@ -84,9 +87,14 @@ def _key(settings: ConsentSettings, path: Path | None) -> Iterator[Finding]:
             key_beside(path, name=name)
     except ConfigurationError as refused:
         place = "CONSENT_LEDGER_KEY" if settings.ledger_key is not None else str(path)
-        yield raised("C403", refused, place=place, remedy=remedy)
+        tests = _only_tests(ledger_file(settings)) if "signs for" in refused.message else ""
+        yield error("C403", refused.place or place, refused.message, f"{refused.remedy or remedy}{tests}")
     except UnicodeDecodeError:
         yield error("C403", str(path), "is not a text", remedy)
+
+
+def _only_tests(ledger: Path | None) -> str:
+    return "" if ledger is None else f". If it holds only tests, delete {ledger.name} and {ledger.name}{KEY_SUFFIX}"
 
 
 def _lost_key(settings: ConsentSettings, store: Store, path: Path | None) -> Iterator[Finding]:

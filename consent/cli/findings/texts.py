@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from difflib import get_close_matches
+from pathlib import Path
 from string import Formatter
+
+from jinja2 import Environment, TemplateSyntaxError
 
 from consent import languages
 from consent.choice.wording import ENGLISH
 from consent.cli.findings.finding import Finding, error, warning
 from consent.settings import ConsentSettings
+from consent.shipped import TEMPLATES
 
 
 def find(settings: ConsentSettings) -> Iterator[Finding]:
@@ -35,6 +39,27 @@ def find(settings: ConsentSettings) -> Iterator[Finding]:
     folder = settings.templates_dir
     if folder is not None and not settings.path(folder).is_dir():
         yield error("C505", "templates_dir", f"there is no folder {str(folder)!r}", "Make it, or remove templates_dir")
+    elif folder is not None:
+        yield from _templates(settings.path(folder))
+
+
+def _templates(folder: Path) -> Iterator[Finding]:
+    ours = sorted(path.name for path in TEMPLATES.glob("*.html"))
+    compiler = Environment(autoescape=True)
+    for path in sorted(folder.glob("*.html")):
+        if path.name not in ours:
+            similar = get_close_matches(path.name, ours, n=1)
+            remedy = f"Did you mean {similar[0]}?" if similar else f"There are {', '.join(ours)}"
+            yield error("C506", str(path), "takes the place of no template of the package's", remedy)
+            continue
+        try:
+            compiler.compile(path.read_text(encoding="utf-8"))
+        except TemplateSyntaxError as wrong:
+            yield error("C506", f"{path}, line {wrong.lineno}", wrong.message or "is no template", "Mend the template")
+        except UnicodeDecodeError:
+            yield error("C506", str(path), "is not UTF-8", "Save the file with the encoding UTF-8")
+        except OSError as wrong:
+            yield error("C506", str(path), f"cannot be read ({wrong.strerror})", "Make the file readable")
 
 
 def _text(place: str, key: str, text: str) -> Iterator[Finding]:
