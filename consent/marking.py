@@ -41,6 +41,7 @@ BODY_HEADERS = frozenset(
 """What describes the bytes of the app's own page, and not those of the gated one."""
 ENFORCED = b"content-security-policy"
 POLICIES = frozenset({ENFORCED, b"content-security-policy-report-only"})
+_TYPE = re.compile(rb"(?i:text/html;[ ]?charset=[a-z0-9_-]+|application/xhtml\+xml.*)", re.DOTALL)
 _NONCE = re.compile(r"'nonce-([A-Za-z0-9+/_=-]+)'")
 
 
@@ -62,19 +63,23 @@ def marked(
     negotiated: bool = False,
     confirming: bool = False,
     tagged: bool = True,
+    encoding: str = "",
 ) -> Marked:
     """Return the headers of a page gated for one visitor.
 
     `negotiated` tells that the language came from `Accept-Language`; `confirming` that there is no new body. Without
-    `tagged` the body is the app's own, and so is its entity tag.
+    `tagged` the body is the app's own, and so is its entity tag. `encoding` is the one the page was scanned in: a
+    `text/html` that does not plainly name one gets it, so that no browser reads the page in another.
     """
     kept: RawHeaders = []
-    varies, cached, nonce, narrowed = [], b"", "", False
+    varies, types, cached, nonce, narrowed = [], [], b"", "", False
     for name, value in raw:
         name = name.lower()
         if name in CACHE_HEADERS or (name in BODY_HEADERS and not confirming):
             continue
-        if name == b"vary":
+        if name == b"content-type" and encoding:
+            types.append(value)
+        elif name == b"vary":
             varies.append(value)
         elif name == b"cache-control":
             cached = cached + b", " + value if cached else value
@@ -89,6 +94,9 @@ def marked(
             kept.append((name, tightened.encode("latin-1")))
         else:
             kept.append((name, value))
+    if types:
+        plain = len(types) == 1 and _TYPE.fullmatch(types[0]) is not None
+        kept.insert(0, (b"content-type", types[0] if plain else f"text/html; charset={encoding}".encode("ascii")))
     if visitor.once:
         cached = b"no-store"
     elif b"no-store" not in cached.lower():

@@ -258,20 +258,25 @@ class Responder:
             return
         self._coded.clear()
         consent = self._in_language_of(body, response)
+        encoding = charset.sniff(content_type, body)
         page = marked(
-            start["headers"], site=self._site, visitor=self._visitor, consent=consent, negotiated=self._negotiated
+            start["headers"],
+            site=self._site,
+            visitor=self._visitor,
+            consent=consent,
+            negotiated=self._negotiated,
+            encoding=encoding if body else "",
         )
-        out = self._gated(body, consent, page, content_type, whole=whole)
+        out = self._gated(body, consent, page, encoding, whole=whole)
         if whole and (body or self._scope["method"] != "HEAD"):
             page.headers.append((b"content-length", str(len(out)).encode()))
         page.headers.extend(self._cookies_to_expire(consent))
         await self._send({**start, "headers": page.headers})
         await self._send({"type": "http.response.body", "body": out, "more_body": not whole})
 
-    def _gated(self, body: bytes, consent: Consent, page: Marked, content_type: str | None, *, whole: bool) -> bytes:
+    def _gated(self, body: bytes, consent: Consent, page: Marked, encoding: str, *, whole: bool) -> bytes:
         """Return the first piece of a body gated, from memory where the very same page was gated before."""
         view = self._site.rules.view(consent.allowed)
-        encoding = charset.sniff(content_type, body)
         insert = self._insert(consent, page)
         key = (view, encoding, insert.banner, insert.first_gated, self._scope["path"], body)
         if whole and (known := self._site.bodies.get(key)) is not None:

@@ -32,8 +32,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 FORMAT = "consent-bundle/1"
 LARGE, SEALED = ("entries.jsonl", "leaf-hashes.txt"), ("manifest.json", "manifest.sig")
-SMALL = 64 * 1024 * 1024  # bytes; larger is no checkpoint, manifest or document
-LINE = 1024 * 1024  # bytes; longer is no entry
+SMALL, LINE = 2**26, 2**20  # bytes; larger is no checkpoint, manifest or document, and longer is no entry
 LEVELS = (
     "self-signed: what is here fits together, but whoever made the key could have made all of it",
     "pinned key: the holder of the key you gave vouches for it, and could have rewritten it before signing",
@@ -41,20 +40,20 @@ LEVELS = (
 )
 KIND = "consent|policy-published|notice-published|erased|pruned|gap|exported"
 STATUS = "unknown|requested|request-deferred|refused|given|renewed|withdrawn|expired|terminated|invalidated"
+DAY = r"(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31"
+LEAP_DAY = r"(?:\d\d(?:0[48]|[2468][048]|[13579][26])|(?:[02468][048]|[13579][26])00)-02-29"
+TIME = rf"(?!0000)(?:\d{{4}}-(?:{DAY})|{LEAP_DAY})T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\dZ"
 DIGEST = r"[0-9a-f]{64}"
-TIME = (  # only days that there are: a 29th of February in leap years
-    r"(?!0000)(?:\d{4}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
-    r"|(?:\d\d(?:0[48]|[2468][048]|[13579][26])|(?:[02468][048]|[13579][26])00)-02-29)"
-    r"T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\dZ"
-)
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 DOCUMENT = re.compile(rb'"(?:facts|notice|rendering|sha256)":"([0-9a-f]{64})"')  # no text looks so in canonical JSON
 RECORDED = re.compile(rf'"record":"{UUID}","recorded_at":"({TIME})"'.encode())
-DECIDED, SUBJECT = (re.compile(own.encode()) for own in (f'"decided_at":"{TIME}"', f'"subject":"{DIGEST}"'))
-OWN = ((b"\0", DECIDED), (b"\1", SUBJECT), (b"\2", RECORDED))  # and what stands for each: bytes that JSON cannot hold
+OWN = {  # what a record has of its own, and in its place bytes that no JSON holds
+    b"\0": re.compile(f'"decided_at":"{TIME}"'.encode()),
+    b"\1": re.compile(f'"subject":"{DIGEST}"'.encode()),
+    b"\2": RECORDED,
+}
 ALIKE = 10_000  # how many kinds of records are kept in mind
 Head = tuple[int, bytes] | None  # size and root of a tree
-Shape = tuple[Any, ...]
 
 
 class Failed(Exception):
@@ -65,11 +64,6 @@ def text(pattern: str = r"(?s).+", *, null: bool = False) -> Callable[[Any], boo
     """Return a check that a value is a text of this form, or null where that is allowed."""
     fits = re.compile(pattern, re.ASCII).fullmatch
     return lambda value: bool(fits(value)) if isinstance(value, str) else null and value is None
-
-
-def is_answers(value: Any) -> bool:
-    """Tell whether a value gives a yes or no by key."""
-    return isinstance(value, dict) and set(map(type, value.values())) <= {bool}
 
 
 def is_policy(value: Any) -> bool:
@@ -94,7 +88,9 @@ HEADER: dict[str, Callable[[Any], bool]] = {
 }
 RECORD: dict[str, Callable[[Any], bool]] = HEADER | {
     **dict.fromkeys(("method", "scope", "language", "regime"), text()),
-    **dict.fromkeys(("purposes", "services"), is_answers),
+    **dict.fromkeys(
+        ("purposes", "services"), lambda value: type(value) is dict and {*map(type, value.values())} <= {bool}
+    ),
     **dict.fromkeys(("notice", "rendering"), text(DIGEST, null=True)),
     "status": text(STATUS),
     "policies": lambda value: isinstance(value, list) and all(map(is_policy, value)),
@@ -114,16 +110,12 @@ decode = json.JSONDecoder(parse_int=integer, parse_float=integer, parse_constant
 encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode
 
 
-def read_entry(data: bytes, *, name: str, files: set[str], alike: set[Shape]) -> str:
-    """Return when an entry was recorded, or raise Failed unless its bytes are canonical and say what they must.
-
-    Records that differ in nothing but well-formed values of their own stand or fall together: `alike` keeps the rest.
-    """
-    shape: Shape = (data,)
-    for mark, own in OWN:  # each counted, for bytes that only look like a mark are no JSON
-        rest, count = own.subn(mark, shape[0], 1)
-        shape = (rest, *shape[1:], count)
-    if shape in alike and (recorded := RECORDED.search(data)):
+def read_entry(data: bytes, *, name: str, files: set[str], alike: set[bytes]) -> str:
+    """Return when an entry was recorded, or raise Failed unless its bytes are canonical and say what they must."""
+    shape = data  # records that differ in nothing but well-formed values of their own stand or fall together
+    for mark, own in OWN.items():
+        shape = own.sub(mark, shape, 1)
+    if shape in alike and not any(mark in data for mark in OWN) and (recorded := RECORDED.search(data)):
         return recorded[1].decode()
     try:
         entry = decode(data.decode())
@@ -132,9 +124,8 @@ def read_entry(data: bytes, *, name: str, files: set[str], alike: set[Shape]) ->
     except (ValueError, RecursionError) as error:
         raise Failed(f"is not JSON as it must be: {error}") from None
     fields = RECORD if entry.get("kind") == "consent" else HEADER
-    for field_name, fits in fields.items():
-        if field_name not in entry or not fits(entry[field_name]):
-            raise Failed(f"lacks the field {field_name!r}, or has a value there that is not allowed")
+    if wrong := [key for key, fits in fields.items() if key not in entry or not fits(entry[key])]:
+        raise Failed(f"lacks the field {wrong[0]!r}, or has a value there that is not allowed")
     if fields is RECORD and len(entry) != len(RECORD):
         raise Failed(f"has fields that no consent record has: {', '.join(sorted(set(entry) - set(RECORD)))}")
     if entry["origin"].split("://")[-1] != name:
@@ -160,8 +151,7 @@ class Tree:
             raise Failed("has a subtree where none of that height can stand")
         self.size += 1 << height
         while self.parts and self.parts[-1][0] == height:
-            node = hashlib.sha256(b"\1" + self.parts.pop()[1] + node).digest()
-            height += 1
+            node, height = hashlib.sha256(b"\1" + self.parts.pop()[1] + node).digest(), height + 1
         self.parts.append((height, node))
         if self.size == self.watched:
             self.seen = self.root()
@@ -178,8 +168,7 @@ class Tree:
 
 def unbase64(encoded: str) -> bytes:
     """Read base64 in its one right spelling."""
-    data = base64.b64decode(encoded, validate=True)
-    if base64.b64encode(data).decode() != encoded:
+    if base64.b64encode(data := base64.b64decode(encoded, validate=True)).decode() != encoded:
         raise ValueError("base64 in an unusual spelling")
     return data
 
@@ -346,7 +335,7 @@ def check_entries(bundle: Bundle, report: Report, *, name: str, head: Head, know
     """Check every entry, its place in the tree, and the root; return the digests of the two files read."""
     proof = decode(bundle.read("proof.json").decode())
     first, last, newest = proof["first"], proof["last"], ""
-    alike: set[Shape] = set()
+    alike: set[bytes] = set()
     tree, digests = Tree(None if known is None else known[0]), [hashlib.sha256(), hashlib.sha256()]
     for height, node in proof["before"]:
         tree.add(bytes.fromhex(node), height)
@@ -372,16 +361,15 @@ def check_entries(bundle: Bundle, report: Report, *, name: str, head: Head, know
         tree.add(bytes.fromhex(node), height)
     if head is not None and (tree.size, tree.root()) != head:
         report.problems.append(f"the tree of {tree.size} entries does not have the root signed for {head[0]}")
-    untold = known is not None and tree.seen is None and known[0] < tree.size
-    if known is not None and not untold and tree.seen != known[1]:
-        report.problems.append(f"the tree does not go through the earlier checkpoint at {known[0]} entries")
     held = f"{last - first} entries, {first} to {last - 1}," if last > first else "no entries"
     report.facts.append(f"{held} of the {head[0] if head else tree.size} in the ledger of {name}")
-    if known is not None and untold:
+    if known is not None and tree.seen is None and known[0] < tree.size:
         report.level = min(report.level, 1)
         report.facts.append(
-            f"nothing is shown of the earlier checkpoint: its {known[0]} entries end in a part left out"
+            f"the earlier checkpoint: its {known[0]} entries end in a part left out, so nothing is shown"
         )
+    elif known is not None and tree.seen != known[1]:
+        report.problems.append(f"the tree does not go through the earlier checkpoint at {known[0]} entries")
     return {name: digest.hexdigest() for name, digest in zip(LARGE, digests, strict=True)}
 
 

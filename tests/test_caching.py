@@ -11,9 +11,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from consent import testing
+from consent import ConsentMiddleware, testing
 from consent.site import Site
 from tests.conftest import PAGE, Ask, MakeClient, MakeSite
 

@@ -702,3 +702,20 @@ def test_a_cookie_in_a_websockets_handshake(behind: Behind) -> None:
 
     asyncio.run(behind(app)({"type": "websocket", "path": "/", "headers": []}, receive, send))
     assert sent[0]["headers"] == [(b"set-cookie", b"session=1")]
+
+
+@pytest.mark.parametrize(
+    ("lines", "named"),
+    [
+        (["text/html"], "text/html; charset=windows-1252"),
+        (["text/html; charset=utf-8"], "text/html; charset=utf-8"),
+        (["text/html;charset=Shift_JIS"], "text/html;charset=Shift_JIS"),
+        (["text/html; charset=utf-8; charset=iso-2022-jp"], "text/html; charset=utf-8"),
+        (["text/html; charset=utf-8", "text/html; charset=iso-2022-jp"], "text/html; charset=utf-8"),
+    ],
+    ids=["none", "plain", "other", "twice", "two lines"],
+)
+def test_a_page_names_the_charset_it_was_scanned_in(behind: Behind, ask: Ask, lines: list[str], named: str) -> None:
+    """No browser reads it in another, whatever it makes of what the app sent."""
+    headers = [("content-type", line) for line in lines]
+    assert ask(behind(answering(content_type=None, headers=headers))).all("content-type") == [named]
