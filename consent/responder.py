@@ -384,7 +384,7 @@ def _fitted(html: bytes, page: Marked) -> bytes:
     a reload to be allowed.
     """
     if page.narrowed:
-        html = html.replace(b"<script ", b"<script data-narrowed ")
+        html = html.replace(b"<script ", b'<script data-narrowed="" ')
     if not page.nonce:
         return html
     nonce = b'nonce="%s" ' % page.nonce.encode("ascii")

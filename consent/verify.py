@@ -32,7 +32,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 FORMAT = "consent-bundle/1"
 LARGE, SEALED = ("entries.jsonl", "leaf-hashes.txt"), ("manifest.json", "manifest.sig")
-SMALL, LINE = 2**26, 2**20  # bytes; larger is no checkpoint, manifest or document, and longer is no entry
+SMALL, LINE, ALIKE = 2**26, 2**20, 10_000  # bytes of a small file and of an entry, and kinds of records kept in mind
 LEVELS = (
     "self-signed: what is here fits together, but whoever made the key could have made all of it",
     "pinned key: the holder of the key you gave vouches for it, and could have rewritten it before signing",
@@ -47,12 +47,8 @@ DIGEST = r"[0-9a-f]{64}"
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 DOCUMENT = re.compile(rb'"(?:facts|notice|rendering|sha256)":"([0-9a-f]{64})"')  # no text looks so in canonical JSON
 RECORDED = re.compile(rf'"record":"{UUID}","recorded_at":"({TIME})"'.encode())
-OWN = {  # what a record has of its own, and in its place bytes that no JSON holds
-    b"\0": re.compile(f'"decided_at":"{TIME}"'.encode()),
-    b"\1": re.compile(f'"subject":"{DIGEST}"'.encode()),
-    b"\2": RECORDED,
-}
-ALIKE = 10_000  # how many kinds of records are kept in mind
+DECIDED, SUBJECT = (re.compile(own.encode()) for own in (f'"decided_at":"{TIME}"', f'"subject":"{DIGEST}"'))
+OWN = {b"\0": DECIDED, b"\1": SUBJECT, b"\2": RECORDED}  # a record's own values; in their place, what no JSON holds
 Head = tuple[int, bytes] | None  # size and root of a tree
 
 
@@ -71,11 +67,8 @@ def is_policy(value: Any) -> bool:
     return isinstance(value, dict) and value.keys() == POLICY.keys() and all(POLICY[key](value[key]) for key in POLICY)
 
 
-POLICY: dict[str, Callable[[Any], bool]] = {
-    **dict.fromkeys(("slug", "language"), text()),
-    "version": lambda value: type(value) is int or text()(value),
-    "sha256": text(DIGEST),
-}
+POLICY: dict[str, Callable[[Any], bool]] = {"slug": text(), "language": text(), "sha256": text(DIGEST)}
+POLICY["version"] = lambda value: type(value) is int or text()(value)
 HEADER: dict[str, Callable[[Any], bool]] = {
     "schema": lambda value: type(value) is int and value == 1,
     "kind": text(KIND),
@@ -88,9 +81,7 @@ HEADER: dict[str, Callable[[Any], bool]] = {
 }
 RECORD: dict[str, Callable[[Any], bool]] = HEADER | {
     **dict.fromkeys(("method", "scope", "language", "regime"), text()),
-    **dict.fromkeys(
-        ("purposes", "services"), lambda value: type(value) is dict and {*map(type, value.values())} <= {bool}
-    ),
+    **dict.fromkeys(("purposes", "services"), lambda it: type(it) is dict and {*map(type, it.values())} <= {bool}),
     **dict.fromkeys(("notice", "rendering"), text(DIGEST, null=True)),
     "status": text(STATUS),
     "policies": lambda value: isinstance(value, list) and all(map(is_policy, value)),
@@ -232,9 +223,7 @@ class Bundle:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        if not path.is_dir() and not path.is_file():
-            raise Failed("is neither a folder nor a file")
-        self._zip = None if path.is_dir() else zipfile.ZipFile(path)
+        self._zip = zipfile.ZipFile(path) if path.is_file() else None
         self.close = self._zip.close if self._zip else lambda: None
         names = [file.filename for file in self._zip.infolist()] if self._zip else list(self._found())
         self.names = set(names)
@@ -303,10 +292,9 @@ def verify(path: Path, *, key: Key | None = None, earlier: bytes | None = None) 
         head = known = None
         with report.part("checkpoint"):
             head = key.checkpoint(bundle.read("checkpoint"))
-        if earlier is not None:
-            with report.part("the earlier checkpoint"):
-                known = key.checkpoint(earlier)
-        files: dict[str, str] = {}
+        with report.part("the earlier checkpoint"):
+            known = None if earlier is None else key.checkpoint(earlier)
+        files, digests = dict[str, str](), dict[str, str]()
         with report.part("manifest.json"):
             manifest = bundle.read("manifest.json")
             said = key.open(bundle.read("manifest.sig"))
@@ -315,7 +303,6 @@ def verify(path: Path, *, key: Key | None = None, earlier: bytes | None = None) 
             files = json.loads(manifest)["files"]
             if unlisted := bundle.names ^ {*files, *SEALED}:
                 raise Failed(f"and the files that are there differ: {', '.join(sorted(unlisted))}")
-        digests = {}
         for name in sorted(bundle.names - {*SEALED, *LARGE}):
             with report.part(name):
                 digests[name] = hashlib.sha256(bundle.read(name)).hexdigest()
@@ -334,8 +321,7 @@ def verify(path: Path, *, key: Key | None = None, earlier: bytes | None = None) 
 def check_entries(bundle: Bundle, report: Report, *, name: str, head: Head, known: Head) -> dict[str, str]:
     """Check every entry, its place in the tree, and the root; return the digests of the two files read."""
     proof = decode(bundle.read("proof.json").decode())
-    first, last, newest = proof["first"], proof["last"], ""
-    alike: set[bytes] = set()
+    first, last, newest, alike = proof["first"], proof["last"], "", set[bytes]()
     tree, digests = Tree(None if known is None else known[0]), [hashlib.sha256(), hashlib.sha256()]
     for height, node in proof["before"]:
         tree.add(bytes.fromhex(node), height)
@@ -365,9 +351,7 @@ def check_entries(bundle: Bundle, report: Report, *, name: str, head: Head, know
     report.facts.append(f"{held} of the {head[0] if head else tree.size} in the ledger of {name}")
     if known is not None and tree.seen is None and known[0] < tree.size:
         report.level = min(report.level, 1)
-        report.facts.append(
-            f"the earlier checkpoint: its {known[0]} entries end in a part left out, so nothing is shown"
-        )
+        report.facts.append(f"the earlier checkpoint cannot be tried: its {known[0]} entries end in a part left out")
     elif known is not None and tree.seen != known[1]:
         report.problems.append(f"the tree does not go through the earlier checkpoint at {known[0]} entries")
     return {name: digest.hexdigest() for name, digest in zip(LARGE, digests, strict=True)}
@@ -388,10 +372,9 @@ def parse(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 def say(*told: str, to: TextIO) -> None:
     """Print lines whole, with an escape for what would move the cursor or cannot be printed."""
-    code = to.encoding or "utf-8"
     for line in told:
         shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
-        print(shown.encode(code, "backslashreplace").decode(code), file=to)
+        print(shown.encode(to.encoding or "utf-8", "backslashreplace").decode(to.encoding or "utf-8"), file=to)
 
 
 def run(given: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from consent.choice import cookie
-from consent.choice.choice import Choice
+from consent.choice.choice import Choice, refusal
 from consent.choice.consent import Consent
 from consent.choice.notice import Notice
 from consent.choice.regimes import regime_for
@@ -99,8 +99,7 @@ class Visitors:
             if now >= visitor.expires_at:
                 visitor = known.expired
             elif self._withdrawn(visitor):
-                withdrawn = replace(known.expired.consent, status=Status.WITHDRAWN)
-                visitor = replace(known.expired, consent=withdrawn, _translations={})
+                visitor = replace(known.expired, consent=_taken_back(known.expired.consent, int(now)), _translations={})
         if cookies is not None and self._once_name in cookies:
             visitor = self._once(visitor, cookies, path=path, now=int(now))
         return visitor
@@ -167,6 +166,14 @@ class Visitors:
             cookies=names,
         )
         return _Known(visitor, Visitor(replace(blank, status=Status.EXPIRED), cookies=names))
+
+
+def _taken_back(nobody: Consent, now: int) -> Consent:
+    """Return the consent of who withdrew: no choice, and where no choice would let services run, a refusal."""
+    withdrawn = replace(nobody, status=Status.WITHDRAWN)
+    if not nobody.regime.open:
+        return withdrawn
+    return replace(withdrawn, choice=refusal(nobody.notice, now=now), asked_under=nobody.notice)
 
 
 def gathered(headers: RawHeaders) -> Headers:

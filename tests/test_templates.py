@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import re
 from html.parser import HTMLParser
+from xml.etree import ElementTree
 
 import pytest
 
@@ -49,6 +50,10 @@ class Markup(HTMLParser):
         self.elements.append(element)
         if tag not in VOID:
             self.open.append(element)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert tag in VOID, f"<{tag}/> is not closed in HTML"
+        self.handle_starttag(tag, attrs)
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open, f"</{tag}> closes nothing"
@@ -265,8 +270,8 @@ def test_signal_is_said_to_be_honored_only_where_it_is_sent() -> None:
 
 def test_change_link_is_left_to_the_site_that_has_one() -> None:
     """Add no link of our own under `change_link = "site"`."""
-    assert Markup(rendered("banner")).all("center", **{"class": "cst-link"})
-    assert not Markup(rendered("banner, site has a link")).all("center")
+    assert Markup(rendered("banner")).all("nav", **{"class": "cst-link"})
+    assert not Markup(rendered("banner, site has a link")).all("nav")
 
 
 def test_nothing_is_ticked_before_an_answer() -> None:
@@ -325,7 +330,7 @@ def test_placeholder_loads_once_unless_the_signal_objects() -> None:
 
 def test_link_needs_no_style_sheet() -> None:
     """Leave an answered page with one small link in a line of its own, by means of elements alone."""
-    assert [e.tag for e in Markup(rendered("link")).elements] == ["center", "small", "a"]
+    assert [e.tag for e in Markup(rendered("link")).elements] == ["nav", "small", "a"]
 
 
 def test_pages_say_their_language() -> None:
@@ -402,3 +407,15 @@ def test_text_is_legible(scheme: int) -> None:
         assert contrast(named[text], named[ground]) >= 5, (text, ground)
     assert contrast(named["line"], named["paper"]) >= 3
     assert contrast(named["line"], named["wash"]) >= 3
+
+
+FRAGMENTS = [
+    (language, name) for language, name in CASES if name.startswith(("banner", "link", "once", "place", "ass"))
+]
+
+
+@pytest.mark.parametrize(("language", "name"), FRAGMENTS)
+def test_fragments_are_xml_too(language: str, name: str) -> None:
+    """A page of the site may be XHTML: what is put into it must not break it."""
+    fragment = rendered(name, language).encode("ascii", "xmlcharrefreplace").decode("ascii")
+    assert len(ElementTree.fromstring(f"<x>{fragment}</x>")) > 0

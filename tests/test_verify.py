@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
 import shutil
 import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from consent import verify
 from consent.choice.canonical import canonical, parse
@@ -335,6 +341,32 @@ def test_sizes_of_earlier_checkpoints(ledger: Ledger, bundle: Path, size: int, p
     assert len(verify.verify(bundle, earlier=earlier).problems) == problems
 
 
+@pytest.mark.parametrize(
+    ("since", "until", "size", "told"),
+    [
+        *((104, 105, size, size > 3) for size in range(1, COUNT + 1)),
+        *((None, 104, size, size != 5) for size in range(1, COUNT + 1)),
+    ],
+)
+def test_earlier_checkpoint_outside_the_range(
+    ledger: Ledger, bundle: Path, tmp_path: Path, since: int | None, until: int, size: int, told: bool
+) -> None:
+    """An earlier checkpoint that ends in a part left out is no failure and no evidence; that is said."""
+    tree = Frontier()
+    for line in lines_of(bundle)[:size]:
+        tree.append(leaf_hash(line))
+    earlier = Checkpoint.signed(SIGNER, size=size, root=tree.root()).note
+    other = Checkpoint.signed(SIGNER, size=size, root=b"0" * 32).note
+    # One hash stands for entries 0 to 3, or one for entries 4 and 5: no size between can be tried.
+    write_bundle(ledger, tmp_path / "part", since=since, until=until)
+    for note, problems in ((earlier, 0), (other, 1 if told else 0)):
+        report = verify.verify(tmp_path / "part", key=KEY, earlier=note)
+        assert len(report.problems) == problems
+        if not problems:
+            assert f"evidence: {verify.LEVELS[2 if told else 1]}" in report.facts
+            assert any("cannot be tried" in fact for fact in report.facts) is not told
+
+
 def changed(**fields: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
     """Return a function that replaces fields of an entry."""
     return lambda entry: entry | fields
@@ -407,6 +439,110 @@ def test_alike_entries_are_not_taken_on_trust(bundle: Path) -> None:
     lines = lines_of(bundle)
     resigned(bundle, [lines[0], lines[2].replace(b'"subject":"', b'"subject":"g', 1)])
     assert verify.verify(bundle).index == 1
+
+
+def _swapped(line: bytes) -> bytes:
+    decided, subject = (found[0] for found in (re.search(rb'"%b":"[^"]*"' % name, line) for name in OWN) if found)
+    return line.replace(decided, b"@").replace(subject, decided).replace(b"@", subject)
+
+
+OWN = (b"decided_at", b"subject")
+
+
+@pytest.mark.parametrize(
+    "spell",
+    [
+        _swapped,
+        *(
+            partial(re.sub, rb'"%b":"[^"]*"' % name, mark)
+            for name in (*OWN, b"recorded_at")
+            for mark in (b"?", b"\0", b"\1", b"\2")
+        ),
+        partial(re.sub, rb'"record":"[^"]*","recorded_at":"[^"]*"', b"\2"),
+        partial(re.sub, rb'("decided_at":)"[^"]*"', rb'\1"9999-99-99T00:00:00Z"'),
+        partial(re.sub, rb'("recorded_at":)"[^"]*"', rb'\1"2026-02-29T00:00:00Z"'),
+    ],
+)
+def test_what_only_looks_alike(bundle: Path, spell: Callable[[bytes], bytes]) -> None:
+    """Bytes that look like a record read before, to whoever looks briefly, are refused even where all is signed."""
+    lines = lines_of(bundle)
+    assert spell(lines[6]) != lines[6]
+    resigned(bundle, [*lines[:6], spell(lines[6])])
+    assert verify.verify(bundle).index == 6
+
+
+@given(st.integers(0, 9999), st.integers(0, 19), st.integers(0, 39))
+@example(2000, 2, 29)
+@example(1900, 2, 29)
+@example(2024, 2, 29)
+@example(2026, 4, 31)
+@example(0, 1, 1)
+def test_dates_are_those_of_the_calendar(year: int, month: int, day: int) -> None:
+    """A time is one exactly where the calendar has its day."""
+    written = f"{year:04}-{month:02}-{day:02}T23:59:59Z"
+    try:
+        datetime.fromisoformat(written)
+    except ValueError:
+        assert not verify.text(verify.TIME)(written)
+    else:
+        assert verify.text(verify.TIME)(written)
+
+
+@pytest.mark.parametrize("name", ["first", "size"])
+def test_proof_that_says_another_place(bundle: Path, name: str) -> None:
+    """A signed range cannot claim to begin or end elsewhere than its hashes put it."""
+    lines = lines_of(bundle)
+    resigned(bundle, lines)
+    path = bundle / "proof.json"
+    proof = json.loads(path.read_text())
+    path.write_text(json.dumps(proof | {name: proof[name] + 3, "last": proof["last"] + (name == "first") * 3}))
+    remade(bundle)
+    assert any("begins or ends elsewhere than it says" in problem for problem in verify.verify(bundle).problems)
+
+
+@pytest.mark.parametrize("height", [64, 4_000_000_000, -1, "0"])
+def test_height_of_no_tree(bundle: Path, height: object) -> None:
+    """A subtree higher than any ledger is refused before anything is computed of it."""
+    path = bundle / "proof.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"before": [[height, "00" * 32]]}))
+    remade(bundle)
+    assert verify.verify(bundle).problems
+
+
+def test_named_pipe(bundle: Path) -> None:
+    """A named pipe, in a bundle or for one, is refused and not waited for."""
+    os.mkfifo(bundle / "documents" / "pipe")
+    assert any("neither a file nor a folder" in problem for problem in verify.verify(bundle).problems)
+    assert verify.verify(bundle / "documents" / "pipe").problems
+
+
+def test_names_that_steer_the_terminal(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a forger puts into a name is printed with escapes, on the line where it belongs."""
+    (bundle / "x\nverified\x1b[8m").write_text("")
+    assert verify.main([str(bundle)]) == 1
+    told = capsys.readouterr()
+    assert "\\nverified\\x1b[8m" in told.err
+    assert "\x1b" not in told.out + told.err
+    assert "\nverified" not in told.out + told.err
+
+
+def test_names_that_cannot_be_printed(bundle: Path) -> None:
+    """A character that the terminal has no sign for is printed as an escape."""
+    signer = Signer("meridian\u4e2d", seed=b"x" * 32)
+    changed_lines = [
+        line.replace(b"https://meridian.example", "https://meridian\u4e2d".encode()) for line in lines_of(bundle)
+    ]
+    resigned(bundle, changed_lines, signer=signer)
+    done = subprocess.run(
+        [sys.executable, "verify.py", "."],
+        cwd=bundle,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "in the ledger of meridian\\u4e2d\n" in done.stdout
 
 
 @pytest.mark.parametrize("first", [1, 2, 3])

@@ -8,6 +8,7 @@ newer one.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import secrets
 import sqlite3
@@ -19,11 +20,15 @@ from pathlib import Path
 from consent.errors import ConfigurationError, LedgerCorruptError, LedgerUnavailableError
 
 MEMORY = ":memory:"
+KEY_SUFFIX = ".key"
+"""What follows the name of the file in that of its signing key."""
 APPLICATION_ID = 0x436F4C67
 """Tells a ledger from other SQLite files (PRAGMA application_id)."""
 PATIENCE = 5.0
 """Seconds to wait for another process to finish its commit."""
 _MIGRATIONS = Path(__file__).parent / "migrations" / "sqlite"
+
+log = logging.getLogger("consent.ledger")
 
 
 def migrations() -> list[str]:
@@ -102,6 +107,17 @@ class Database:
                     connection.execute("ROLLBACK")
                 raise
 
+    def swept(self) -> bool:
+        """Move the write-ahead log into the file and empty it; tell whether that could be done without waiting."""
+        with self.using() as connection:
+            # Whoever waits here keeps all writers waiting.
+            connection.execute("PRAGMA busy_timeout=0").fetchall()
+            try:
+                busy = _number(connection, "PRAGMA wal_checkpoint(TRUNCATE)")
+            finally:
+                connection.execute(f"PRAGMA busy_timeout={int(PATIENCE * 1000)}").fetchall()
+        return busy == 0
+
     def _opened(self) -> sqlite3.Connection:
         if self._connection is not None and self._is_there():
             return self._connection
@@ -127,6 +143,12 @@ class Database:
         if not self.settings:
             # Made here, since SQLite would make it readable for everybody. Made once: a ledger that was taken away is
             # waited for, never silently begun again.
+            if not self._path.exists() and self._path.with_name(self._path.name + KEY_SUFFIX).exists():
+                log.error(
+                    "%s is gone, and its key is still there: an empty ledger is begun, and cookies that were withdrawn"
+                    " count again; put the file back from a copy, or replace secret_keys to ask everybody anew",
+                    self._path,
+                )
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         found = self._path.stat()
         self._file = (found.st_dev, found.st_ino)

@@ -162,16 +162,20 @@ class Ledger:
 
     def _tidy(self, last: bool) -> None:
         now = time.monotonic()
+        refreshing = now >= self._refresh_at
+        if refreshing:
+            self._refresh_at = now + REFRESH
+            # Before the store is asked, and also while it is down: what another process queued is in force here too.
+            self._heed_queue()
         with contextlib.suppress(LedgerUnavailableError):
-            if now >= self._refresh_at:
-                self._refresh_at = now + REFRESH
+            if refreshing:
                 self._writer.attempt(self._refresh)
+                self._writer.attempt(self.store.sweep)
             if now >= self._seal_at or last:
                 self._seal_at = now + self._interval
                 self._writer.attempt(self._seal)
 
     def _refresh(self) -> None:
-        self._heed_queue()
         self._revocations.refresh(self.store, now=int(self._clock()))
 
     def _heed_queue(self) -> None:

@@ -107,7 +107,9 @@ def _to_json(draft: Draft) -> dict[str, Any]:
 
 def _from_json(value: Any) -> Draft:
     try:
-        subject = value["subject"]
+        subject, decided_at = value["subject"], value["decided_at"]
+        if decided_at is not None and type(decided_at) is not int:
+            raise TypeError("decided_at is no Unix second")
         return Draft(**{**value, "subject": None if subject is None else bytes.fromhex(subject)})
     except (KeyError, TypeError) as error:
         raise ValueError(f"this is not a draft: {error}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import secrets
@@ -11,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
-from consent.errors import LedgerCorruptError, VerificationError
+from consent.errors import LedgerCorruptError, LedgerUnavailableError, VerificationError
 from consent.ledger import merkle
 from consent.ledger.checkpoint import Checkpoint
 from consent.ledger.database import Database
@@ -20,6 +21,9 @@ from consent.ledger.store import Document, Head, Record, Revocation, Seal
 
 PAGE = 1_000
 """How many entries are read at a time."""
+# In place of an older one, under a new position; a late one that reaches less far takes nothing back.
+_REVOKE = """INSERT OR REPLACE INTO revocation (key, before)
+    VALUES (?, max(?, coalesce((SELECT before FROM revocation WHERE key=?), 0)))"""
 
 
 class SqliteStore:
@@ -31,6 +35,8 @@ class SqliteStore:
     def __init__(self, path: Path | str, *, origin: str, max_pages: int = 0) -> None:
         self._origin = origin
         self._database = Database(path, origin=origin, max_pages=max_pages)
+        # A process that ended before its sweep may have left something.
+        self._unswept = True
 
     def __repr__(self) -> str:
         return f"<SqliteStore {self._database.place} of {self._origin}>"
@@ -85,7 +91,7 @@ class SqliteStore:
                 if salt is not None:
                     subjects.append((there.index, draft.subject, salt))
                 if draft.revoked_before is not None and draft.subject is not None:
-                    revocations.append((self._keyed(draft.subject), draft.revoked_before))
+                    revocations.append(self._revocation(draft.subject, before=draft.revoked_before))
                 if draft.unique is not None:
                     publications.append((draft.unique, there.index))
                 known[record] = there
@@ -95,7 +101,7 @@ class SqliteStore:
             connection.executemany("INSERT INTO entry VALUES (?, ?, ?)", entries)
             connection.executemany("INSERT INTO node VALUES (?, ?, ?)", nodes)
             connection.executemany("INSERT INTO subject (idx, consent_id, salt) VALUES (?, ?, ?)", subjects)
-            connection.executemany("INSERT INTO revocation (key, before) VALUES (?, ?)", revocations)
+            connection.executemany(_REVOKE, revocations)
             connection.executemany("INSERT INTO publication VALUES (?, ?)", publications)
             connection.execute("UPDATE head SET size=?, roots=?, recorded_at=?", (tree.size, bytes(tree), recorded_at))
         return answers
@@ -115,12 +121,22 @@ class SqliteStore:
             counted = replace(draft, content=content, subject=None, revokes=False, ends=False)
             (appended,) = self._append(connection, [counted], now=now)
             if draft.revoked_before is not None:
-                revocation = (self._keyed(consent_id), draft.revoked_before)
-                connection.execute("INSERT INTO revocation (key, before) VALUES (?, ?)", revocation)
-        with self._database.using() as connection:
-            # The deleted rows still lie in the write-ahead log; readers may keep it a little longer.
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                connection.execute(_REVOKE, self._revocation(consent_id, before=draft.revoked_before))
+            self._unswept = True
+        # The erasure is done: what keeps the files from being swept is for the next sweep.
+        with contextlib.suppress(LedgerUnavailableError):
+            self.sweep()
         return appended
+
+    def sweep(self) -> None:
+        """Empty the write-ahead log, where deleted rows still lie, unless a reader needs it; see Store."""
+        if self._unswept:
+            # Cleared first: an erasure meanwhile sets it again.
+            self._unswept, swept = False, False
+            try:
+                swept = self._database.swept()
+            finally:
+                self._unswept = self._unswept or not swept
 
     def head(self) -> Head:
         """Return size and root of the tree."""
@@ -275,6 +291,10 @@ class SqliteStore:
         """Return the key under which revocations are kept."""
         with self._database.using():
             return self._database.settings["revocation_key"]
+
+    def _revocation(self, consent_id: bytes, *, before: int) -> tuple[bytes, int, bytes]:
+        key = self._keyed(consent_id)
+        return key, before, key
 
     def _keyed(self, consent_id: bytes) -> bytes:
         return hmac.digest(self._database.settings["revocation_key"], consent_id, hashlib.sha256)

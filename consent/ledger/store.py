@@ -92,6 +92,9 @@ class Store(Nodes, Protocol):
         Whatever `draft` revokes is revoked for that id; the entry itself has no subject.
         """
 
+    def sweep(self) -> None:
+        """Take out of the files what an erasure left in them, if anything, and if no reader is in the way."""
+
     def head(self) -> Head:
         """Return size and root of the tree."""
 

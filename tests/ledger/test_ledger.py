@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+import sqlite3
 import stat
 import threading
 import time
@@ -18,13 +19,13 @@ from consent.choice.canonical import parse
 from consent.errors import ConfigurationError, LedgerCorruptError, LedgerUnavailableError
 from consent.ledger import ledger as module
 from consent.ledger import merkle, writer
-from consent.ledger.checkpoint import Signer
+from consent.ledger.checkpoint import Checkpoint, Signer
 from consent.ledger.database import MEMORY
 from consent.ledger.entry import Appended, Draft
 from consent.ledger.ledger import Ledger
 from consent.ledger.queue import Queue
 from consent.ledger.sqlite import SqliteStore
-from consent.ledger.store import Document
+from consent.ledger.store import Document, Revocation, Seal
 
 MakeDraft = Callable[..., Draft]
 MakeLedger = Callable[..., Ledger]
@@ -50,6 +51,18 @@ class Fragile(SqliteStore):
         if self.down:
             raise self.error
         return super().append(drafts, now=now)
+
+    def revocations(self, position: int = 0) -> list[Revocation]:
+        """Return the revocations, unless down."""
+        if self.down:
+            raise self.error
+        return super().revocations(position)
+
+    def seal(self, sign: Seal, *, name: str) -> Checkpoint:
+        """Seal, unless down."""
+        if self.down:
+            raise self.error
+        return super().seal(sign, name=name)
 
 
 @pytest.fixture(autouse=True)
@@ -469,6 +482,56 @@ def test_withdrawn_reaches_other_workers(make_store: MakeStore, make_ledger: Mak
     third = make_ledger(make_store())
     third.start()
     assert third.withdrawn(ID, 1_000)
+
+
+def test_withdrawn_reaches_other_workers_while_the_ledger_is_down(
+    fragile: Fragile, make_ledger: MakeLedger, make_draft: MakeDraft, tmp_path: Path
+) -> None:
+    """A withdrawal that one worker could only queue counts in the others although the ledger stays down."""
+    fragile.down = True
+    other = make_ledger(fragile)
+    other.start()
+    wait_until(lambda: not other.available)
+    assert not other.withdrawn(ID, 1_000)
+    Queue(tmp_path / "queue").put([make_draft(subject=ID, ends=True)])
+    wait_until(lambda: other.withdrawn(ID, 1_000))
+    assert not other.available
+    assert other.queued == 1
+
+
+def test_a_file_in_the_queue_that_is_none(make_ledger: MakeLedger, make_draft: MakeDraft, tmp_path: Path) -> None:
+    """What cannot be taken for a withdrawal keeps the next one neither from being in force nor from the ledger."""
+    queue = Queue(tmp_path / "queue")
+    broken = queue.put([make_draft(subject=ID, ends=True)])
+    data = (tmp_path / "queue" / broken).read_bytes()
+    (tmp_path / "queue" / broken).write_bytes(data.replace(b'"decided_at":1000', b'"decided_at":"now"'))
+    queue.put([make_draft(subject=b"o" * 16, ends=True)])
+    ledger = make_ledger()
+    ledger.start()
+    assert ledger.withdrawn(b"o" * 16, 1_000)
+    assert not ledger.withdrawn(ID, 1_000)
+    wait_until(lambda: len(ledger.records_of(b"o" * 16)) == 1)
+    assert ledger.available
+
+
+def test_erasure_beside_a_reader(
+    fragile: Fragile, make_ledger: MakeLedger, make_draft: MakeDraft, tmp_path: Path
+) -> None:
+    """What a reader kept in the write-ahead log during an erasure leaves it soon after the reader has ended."""
+    ledger = make_ledger(fragile)
+    asyncio.run(ledger.record(make_draft(subject=ID)))
+    reader = sqlite3.connect(tmp_path / "consent.db", isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM subject").fetchall()
+
+    def held() -> bool:
+        return any(ID in (tmp_path / name).read_bytes() for name in ("consent.db", "consent.db-wal"))
+
+    ledger.erase(ID, reason="asked", decided_at=2_000)
+    assert held()
+    reader.execute("COMMIT")
+    reader.close()
+    wait_until(lambda: not held())
 
 
 def test_revoking_by_recording(fragile: Fragile, make_ledger: MakeLedger, make_draft: MakeDraft) -> None:

@@ -206,6 +206,76 @@ def test_revocations(make_store: MakeStore, make_draft: MakeDraft) -> None:
     assert store.revocations() == [second]
 
 
+def test_one_revocation_an_id(make_store: MakeStore, make_draft: MakeDraft) -> None:
+    """Of one id the newest revocation alone is kept, as far back as any reached, and readers of the older see it."""
+    store = make_store()
+    position = 0
+    for before, kept in ((20, 20), (10, 20), (30, 30)):
+        store.append([make_draft(subject=ID, revokes=True, decided_at=before)] * 2, now=before)
+        store.append([make_draft(subject=ID, revokes=True, decided_at=before)], now=before)
+        (revocation,) = store.revocations(position)
+        assert revocation.before == kept
+        position = revocation.position
+    erased = Draft(kind="erased", content={"reason": "asked"}, decided_at=40, subject=ID, revokes=True)
+    store.erase(ID, draft=erased, now=40)
+    assert [revocation.before for revocation in store.revocations()] == [40]
+
+
+def test_older_revocations_are_merged(
+    make_store: MakeStore, make_draft: MakeDraft, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The revocations of a ledger from before become one for each id, the one that reaches furthest."""
+    whole = migrations()
+    monkeypatch.setattr("consent.ledger.database.migrations", lambda: whole[:1])
+    make_store().open()
+    connection = sqlite3.connect(tmp_path / "consent.db")
+    rows = [(b"a", 5), (b"b", 1), (b"a", 9), (b"a", 7), (b"a", 9)]
+    connection.executemany("INSERT INTO revocation (key, before) VALUES (?, ?)", rows)
+    connection.commit()
+    connection.close()
+    monkeypatch.undo()
+    kept = make_store().revocations()
+    assert [(revocation.position, revocation.key, revocation.before) for revocation in kept] == [
+        (2, b"b", 1),
+        (5, b"a", 9),
+    ]
+
+
+def test_sweeping_waits_for_nobody(make_store: MakeStore, make_draft: MakeDraft, tmp_path: Path) -> None:
+    """An erasure is done although a reader keeps the write-ahead log, which a later sweep empties."""
+    store, log = make_store(), tmp_path / "consent.db-wal"
+    store.append([make_draft(subject=ID)], now=5)
+    reader = sqlite3.connect(tmp_path / "consent.db", isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM subject").fetchall()
+    store.erase(ID, draft=Draft(kind="erased", content={"reason": "asked"}), now=6)
+    store.sweep()
+    assert log.stat().st_size > 0
+    reader.close()
+    store.sweep()
+    assert log.stat().st_size == 0
+    store.append([make_draft()], now=7)
+    store.sweep()
+    assert log.stat().st_size > 0
+
+
+def test_a_ledger_gone_from_beside_its_key(
+    make_store: MakeStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A ledger begun where only the key of an older one lies is begun, loudly; a first one, and an old one, quietly."""
+    for _ in range(2):
+        store = make_store()
+        store.open()
+        store.close()
+        (tmp_path / "consent.db.key").write_text("key")
+    assert caplog.records == []
+    (tmp_path / "consent.db").unlink()
+    make_store().open()
+    (told,) = caplog.records
+    assert told.levelname == "ERROR"
+    assert "cookies that were withdrawn count again" in told.getMessage()
+
+
 def test_documents(make_store: MakeStore) -> None:
     """Documents are kept once by digest and found by the beginning of it, of odd length too."""
     store = make_store()

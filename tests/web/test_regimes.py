@@ -57,3 +57,18 @@ def test_who_must_be_asked_first_is(make_client: MakeClient) -> None:
     choices = client.get("/privacy/choices").text
     assert "Nothing that needs your yes is loaded." in choices
     assert not TICKED.findall(choices)
+
+
+@pytest.mark.parametrize("country", ["US", "IE"])
+def test_an_old_cookie_brings_nothing_back(make_site: MakeSite, make_client: MakeClient, country: str) -> None:
+    """After a withdrawal an earlier cookie is no yes, under a regime too where no answer would be one."""
+    site = make_site(country_header="CF-IPCountry", regimes={"US": "opt-out"})
+    client, thief = make_client(site), make_client(site)
+    here = {"CF-IPCountry": country}
+    shown = client.get("/privacy/state", headers=here).json()["notice"]
+    client.post("/privacy/choices", data={"choice": "accept_all", "notice": shown}, headers=here)
+    thief.cookies.update(dict(client.cookies))
+    client.post("/privacy/choices", data={"choice": "withdraw"}, headers=here)
+    state = thief.get("/privacy/state", headers=here).json()
+    assert state["status"] == "withdrawn"
+    assert set(state["allowed"]) == {"consent", "necessary"}
