@@ -64,7 +64,7 @@ def read(text: str, *, base: Address | None = None) -> Address:
         slashes = _SLASHES.match(text)
         if slashes is not None and slashes.end() >= 2:
             return _with_host("", text[slashes.end() :])
-        return _against(base, text) if base is not None and base.host else Address(path=text)
+        return _against(base, text) if base is not None and (base.host or base.path) else Address(path=text)
     scheme = match[1].lower()
     rest = text[match.end() :]
     if scheme not in _PORTS:

@@ -5,23 +5,28 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-_ESCAPE = re.compile(r"\\(?:([0-9a-fA-F]{1,6})(?:\r\n|[ \t\n\f\r])?|\r\n|([^0-9a-fA-F]))")
+_ESCAPE = re.compile(r"\\(?:([0-9a-fA-F]{1,6})(?:\r\n|[ \t\n\f\r])?|\r\n|[\n\r\f]|([^0-9a-fA-F]))")
 # The address stands in a look-ahead, so that one inside another is found as well. An unquoted one ends where CSS
 # would call it bad, a quoted one at the next such quote: neither can be scanned twice.
 _CALL = re.compile(
-    r"""(?i)(?:url(?:-prefix)?|src)\(\s*+(?=(?:"([^"]*+)|'([^']*+)|([^)"'(\s]*+)))"""
-    r"""|@import(?:\s|/\*[^*]*+(?:\*(?!/)[^*]*+)*+\*/)*+(?=(?:"([^"]*+)|'([^']*+)))"""
+    r"""(?is)(?:url(?:-prefix)?|src)\(\s*+(?=(?:"((?:[^"\\]|\\.)*+)|'((?:[^'\\]|\\.)*+)|((?:[^)"'(\s\\]|\\.)*+)))"""
+    r"""|@import(?:\s|/\*[^*]*+(?:\*(?!/)[^*]*+)*+\*/)*+(?=(?:"((?:[^"\\]|\\.)*+)|'((?:[^'\\]|\\.)*+)))"""
 )
-_SET = re.compile(r"(?i)(?:image-set|image|cross-fade)\(([^;{}]*+)")
-_STRING = re.compile(r""""([^"]*+)|'([^']*+)""")
+_SET = re.compile(r"(?i)(?:image-set|image|cross-fade)\(")
+_STRING = re.compile(r"""(?s)"((?:[^"\\]|\\.)*+)|'((?:[^'\\]|\\.)*+)""")
 _CANDIDATE = re.compile(r"(?i)[(@\\]")
+# An escaped delimiter ends nothing; a URL drops the controls among these, and keeps the rest out of the host.
+_STAND_INS = str.maketrans(
+    {'"': "%22", "'": "%27", "(": "%28", ")": "%29", " ": "\x01", "\f": "\x01", "\t": "", "\n": "", "\r": ""}
+)
 
 
 def addresses(text: str) -> Iterator[str]:
     """Yield every address that `text`, a style sheet or a `style` attribute, may load.
 
-    Takes `url()`, `src()`, `@import` and the strings of `image-set()`, in comments and strings too, in the text as it
-    is and with its escapes undone: too many is safe. Follows https://www.w3.org/TR/css-syntax-3/#tokenization.
+    Takes `url()`, `src()`, `@import` and, where `image-set()` or the like is called, every string; in comments and
+    strings too, in the text as it is and with its escapes undone: too many is safe. Follows
+    https://www.w3.org/TR/css-syntax-3/#tokenization.
     """
     if not _CANDIDATE.search(text):
         return
@@ -33,13 +38,20 @@ def addresses(text: str) -> Iterator[str]:
 def _unescaped(match: re.Match[str]) -> str:
     if match[1]:
         code = int(match[1], 16)
-        return chr(code) if 0 < code < 0x110000 and not 0xD800 <= code < 0xE000 else "\ufffd"
-    return match[2] or ""
+        char = chr(code) if 0 < code < 0x110000 and not 0xD800 <= code < 0xE000 else "\ufffd"
+        return char.translate(_STAND_INS)
+    return (match[2] or "").translate(_STAND_INS)
 
 
 def _plain(text: str) -> Iterator[str]:
     for match in _CALL.finditer(text):
-        yield next((value for value in match.groups() if value is not None), "")
-    for match in _SET.finditer(text):
-        for string in _STRING.finditer(match[1]):
-            yield string[1] if string[1] is not None else string[2]
+        value = next((value for value in match.groups() if value is not None), "")
+        yield value
+        if "\\" in value:
+            yield _ESCAPE.sub(_unescaped, value)
+    if not _SET.search(text):
+        return
+    for string in _STRING.finditer(text):
+        yield string[1] if string[1] is not None else string[2]
+    for quote in "\"'":
+        yield from text.split(quote)[1:]

@@ -61,7 +61,14 @@ class Gate(Scanner):
     """
 
     def __init__(
-        self, view: View, *, charset: str, insert: Insert = NOTHING, depth: int = 0, bases: tuple[Address, ...] = ()
+        self,
+        view: View,
+        *,
+        charset: str,
+        insert: Insert = NOTHING,
+        address: str = "",
+        depth: int = 0,
+        bases: tuple[Address, ...] = (),
     ) -> None:
         """Start a document.
 
@@ -69,6 +76,7 @@ class Gate(Scanner):
             view: the rules, for one set of allowed services.
             charset: a Python codec under which ASCII bytes mean ASCII (`consent.gate.charset` knows which do).
             insert: what to write into the page.
+            address: the page's own absolute address, which its relative addresses start from.
             depth: how many documents or readings this one is nested in.
             bases: where a `base` of the surrounding document may send relative addresses.
         """
@@ -85,7 +93,7 @@ class Gate(Scanner):
         self._context = Context()
         self._open = False
         self._nested_reading = False
-        self._rebase(bases)
+        self._rebase((*view.rules.page(address), *bases))
         self._held: _Held | None = None
         self._frames = 0
 
@@ -232,7 +240,7 @@ class Gate(Scanner):
             if not childless:
                 self._end_name = name
                 self._script_state = 0
-                if judged.text and judged.rewritten is None:
+                if judged.text:
                     self._held = _Held(judged, tag, insertable)
                     self._mode = self._script_text if name == b"script" else self._style_text
                     return self._hold_text(pos, end)
@@ -258,7 +266,12 @@ class Gate(Scanner):
             self.parked.update(judged.held)
         before = self._before(judged, insertable) if insertable else b""
         if judged.rewritten is not None:
-            self._put(buf, pos, before + self._apart(judged.name, judged.rewritten), end)
+            self._put(
+                buf,
+                pos,
+                before + (self._apart(judged.name, judged.rewritten) if judged.held else judged.rewritten),
+                end,
+            )
         elif before:
             self._put(buf, pos, before, pos)
 
@@ -362,7 +375,7 @@ class Gate(Scanner):
         if judged is None:
             judged = self._judge.tag(tag, len(b"<script"))
             self._memory.keep(tag, judged)
-        if judged.text and judged.rewritten is None:
+        if judged.text:
             judged = self._join(judged, tag, self._judge.text(judged.text, bytes(match[2])))
         self._memory.keep(bytes(match[0]), judged)
         return judged
@@ -379,7 +392,9 @@ class Gate(Scanner):
     def _join(self, judged: Judged, tag: bytes, text: Judged) -> Judged:
         return replace(
             judged,
-            rewritten=self._judge.park(tag, end_at(NAME.match(tag)), " ".join(text.held)) if text.held else None,
+            rewritten=self._judge.park(tag, end_at(NAME.match(tag)), " ".join(text.held))
+            if text.held
+            else judged.rewritten,
             held=judged.held + text.held,
             found=judged.found + text.found,
             granted=judged.granted or text.granted,
@@ -397,7 +412,7 @@ class Gate(Scanner):
             return self._hold(self._keep, resume)
         inner = bytes(buf[start:known])
         judged = held.judged
-        if not over and judged.text and judged.rewritten is None:
+        if not over and judged.text:
             judged = self._joined(held, inner)
         gated = None if over else self._reading(inner) if b"<" in inner else inner
         self._write_start(buf, self._keep, start, judged, held.insertable)

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from consent.choice.catalogue import Catalogue, Service
-from consent.gate import skip
+from consent.gate import code, skip
 from consent.gate.address import Address, normal_host, normal_path, read
 
 _VIEWS = 64
 _MEMORIES = 16
 _MEMORY_BYTES = 4_000_000
 _ENTRY_BYTES = 65_536
+_LONGEST_HOST = 253
+_ESCAPED = re.compile(r"\\[xu0-7]")
+_HOST_END = re.compile(r"[:/]")
+_BEFORE_HOST = re.compile(r"""(?:\A|["'`/@\\=(\s])([a-z0-9._-]*+)\Z""")
+_AFTER_HOST = re.compile(r"(?![a-z0-9_-]|\.[a-z0-9_])\.?(?::[0-9]{1,5})?(?:/[^\s\"'`<>()\\]{0,200}+)?")
 
 
 class Undeclared(StrEnum):
@@ -133,6 +138,19 @@ class Rules:
         others = {other for other in others if any(other == host or other.endswith(b"." + host) for host in own)}
         return skip.patterns(frozenset(own), frozenset(others))
 
+    @property
+    def has_own_paths(self) -> bool:
+        """Tell whether a service is claimed to be on a path of the site's own host."""
+        return bool(self._own_paths)
+
+    def page(self, address: str) -> tuple[Address, ...]:
+        """Return what relative addresses of the page at `address` start from, where that may decide an owner."""
+        if not address or not self._own_paths:
+            return ()
+        path = read(address).path
+        # Only the folder counts, so that its pages share what is remembered.
+        return (Address(path=path.rpartition("/")[0] + "/"),)
+
     def owner(self, address: str, *, base: str | None = None) -> Owner | None:
         """Return whose `address` is, or None where it is the site's own or asks nobody.
 
@@ -140,6 +158,10 @@ class Rules:
         known service. `base` is the address that relative ones are resolved against.
         """
         return self.owner_of(read(address, base=read(base) if base else None))
+
+    def is_site(self, host: str) -> bool:
+        """Tell whether a host is exactly one of the site's own."""
+        return any(claim.rank == _SITE for claim in self._claims.get(host, ()))
 
     def owner_of(self, address: Address) -> Owner | None:
         """Return whose an address is that has been read already."""
@@ -200,6 +222,7 @@ class View:
         held = [service for service in catalogue.services if service.key not in self.allowed]
         self.held_services: tuple[Service, ...] = (*held, *catalogue.known)
         self.held_patterns = _patterns(self.held_services)
+        self._held_hosts = self._literal_hosts()
         self._granted_patterns = _patterns(s for s in catalogue.services if s.key in allowed and not s.required)
         self._memories: dict[tuple[str, int, tuple[Address, ...]], Memory] = {}
 
@@ -232,8 +255,33 @@ class View:
         return None if passes else Verdict(key)
 
     def held_inline(self, text: str) -> tuple[str, ...]:
-        """Return the keys of the services not allowed whose patterns stand in `text`, sorted."""
-        return tuple(sorted({key for pattern, key in self.held_patterns if pattern in text}))
+        """Return the keys of the services not allowed whose patterns or hosts stand in `text`, sorted."""
+        held = {key for pattern, key in self.held_patterns if pattern in text}
+        held.update(self._named(text.replace("\\/", "/")))
+        if _ESCAPED.search(text):
+            held.update(self._named(code.plain(text)))
+        return tuple(sorted(held))
+
+    def _literal_hosts(self) -> tuple[str, ...]:
+        """Return the hosts of the services not allowed, as scripts spell them, but for the site's own."""
+        hosts = {normal_host(_HOST_END.split(host, 1)[0]) for service in self.held_services for host in service.hosts}
+        return tuple(sorted(host for host in hosts if host and not self.rules.is_site(host)))
+
+    def _named(self, text: str) -> Iterator[str]:
+        """Yield whose addresses not allowed are spelled out in a script: after a quote, a slash or an `@`."""
+        text = text.lower()
+        for host in self._held_hosts:
+            at = text.find(host)
+            while at >= 0:
+                rest = _AFTER_HOST.match(text, at + len(host))
+                before = _BEFORE_HOST.search(text, max(0, at - _LONGEST_HOST), at)
+                end = at + len(host)
+                if rest is not None and before is not None:
+                    end = rest.end()
+                    owner = self.rules.owner_of(read("//" + text[before.start(1) : end].lstrip(".")))
+                    if owner is not None and owner.service is not None and owner.service not in self.allowed:
+                        yield owner.service
+                at = text.find(host, end)
 
     def grants(self, service: str | None) -> bool:
         """Tell whether a service is allowed because it was granted, not because it is strictly necessary."""

@@ -25,6 +25,10 @@ _TELLING = frozenset(
 """Attributes for whose sake any element is looked at."""
 
 
+_BARRED = rb"(?:[oO][nN][a-zA-Z]|[dD][aA][tT][aA]-[cC][oO][nN][sS][eE][nN][tT]-)"
+"""How attributes begin for whose sake any element is looked at: event handlers, and our own spelling."""
+
+
 def _one_of(words: Iterable[bytes], *, lower: bool = False) -> bytes:
     """Return a pattern for `words`, in any case or in lower case, that fails on the first letter none of them has."""
     tails: dict[bytes, set[bytes]] = {}
@@ -51,7 +55,7 @@ _COMMENT = rb"<!--(?!-?+>)(?:[^-]++|-(?!-!?+>))*+--!?+>"
 _END_TAG = rb"</" + NAME_PART + ATTRIBUTES_PART + rb">"
 _ENDS = rb"(?=[\t\n\f\r />])"
 _ATTRIBUTES = (
-    rb"(?:[\t\n\f\r /]++|(?!" + _one_of(_TELLING) + rb"(?=[\t\n\f\r =/>]))"
+    rb"(?:[\t\n\f\r /]++|(?!" + _one_of(_TELLING) + rb"(?=[\t\n\f\r =/>]))(?!" + _BARRED + rb")"
     rb"[^\t\n\f\r />][^\t\n\f\r />=]*+" + VALUE_PART + rb")*+"
 )
 _TAG = rb"<(?!" + _one_of(STRUCTURE | _NAMED) + _ENDS + rb")" + NAME_PART + _ATTRIBUTES + rb">"
@@ -63,10 +67,10 @@ _PLAIN_NAME = rb"<(?!" + _one_of(STRUCTURE | _NAMED, lower=True) + rb"[ \n/>])[a
 _PLAIN_STYLE = rb'style="[^"(\\&]*+"'
 # A value, or a sheet, that calls none of url(), src(), image-set(), image() and cross-fade().
 _CALLS_NOTHING = rb"\((?<![lLtTcCeE]\()"
-_DRAWN = rb'(?: [A-Za-z][A-Za-z-]*+="(?:[^"(\\&]++|\((?<![lLtTcC]\())*+")*+'
+_DRAWN = rb"(?: (?!" + _BARRED + rb')[A-Za-z][A-Za-z-]*+="(?:[^"(\\&]++|\((?<![lLtTcC]\())*+")*+'
 _SHAPES = rb"(?:path|g|circle|rect|line|polygon|polyline|ellipse|title|defs)"
 _DRAWING = (
-    rb'<svg(?: [A-Za-z][A-Za-z:-]*+="(?:[^"(\\&]++|\((?<![lLtTcC]\())*+")*+>'
+    rb"<svg(?: (?!" + _BARRED + rb')[A-Za-z][A-Za-z:-]*+="(?:[^"(\\&]++|\((?<![lLtTcC]\())*+")*+>'
     rb"(?:[^<]++|<" + _SHAPES + _DRAWN + rb" ?+/?+>|</" + _SHAPES + rb">)*+</svg>"
 )
 _TITLE = rb"<title>[^<]*+</title>"
@@ -76,7 +80,9 @@ _DATA = rb'<script type="application/(?:ld\+)?json"(?: (?:id|class|nonce)="[^"]*
 
 def _plain_attributes(more: Iterable[bytes] = (), *, barred: Iterable[bytes] = ()) -> bytes:
     kinds = (
-        rb"(?!" + _one_of({*_TELLING, *barred}, lower=True) + rb'[ \n=>])[a-z][a-z0-9_:-]*+(?:="[^"]*+")?+',
+        rb"(?!"
+        + _one_of({*_TELLING, *barred}, lower=True)
+        + rb'[ \n=>])(?!on[a-z]|data-consent-)[a-z][a-z0-9_:-]*+(?:="[^"]*+")?+',
         _PLAIN_STYLE,
         *more,
     )

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from base64 import b64decode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from html import escape, unescape
-from urllib.parse import unquote, unquote_to_bytes
+from html import escape
+from urllib.parse import unquote
 
-from consent.gate import css
+from consent.gate import code, css, local, references
 from consent.gate.address import Address, read
 from consent.gate.elements import (
     ANIMATIONS,
@@ -35,12 +34,13 @@ from consent.gate.tokens import ATTRIBUTE
 
 PARKED = b"data-consent-"
 MARK = "data-consent"
+FOREIGN = b"data-page-"
+"""Goes before the names of attributes that came in our own spelling: only what the gate parked may be revived."""
+_OURS, _HARMLESS = "data-consent-", "data-consent-open"
 STYLE_STOP = b"consent{}"
 """Begins the text of a parked style element. Chromium's preload scanner fetches what a style element imports whatever
 its type is; behind a rule nothing is imported. Whoever revives the element takes this off again."""
 _REFRESH = re.compile(r"""[\s\d.]*+[;,\s]*+(?:[uU][rR][lL]\s*+=\s*+)?["']?(.*)""", re.DOTALL)
-_IMPORTS = re.compile(r"""\b(?:import|from)\b[\s(]*+(?:"([^"\n]*+)"|'([^'\n]*+)'|`([^`]*+)`)""")
-_STRINGS = re.compile(r'"((?:[^"\\]++|\\.)*+)"', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +74,7 @@ class Judged:
     @property
     def passes(self) -> bool:
         """Tell whether there is nothing to write, and nothing to report."""
-        return not (self.held or self.found or self.granted)
+        return not (self.held or self.found or self.granted) and self.rewritten is None
 
 
 Nested = Callable[[str], tuple[tuple[str, ...], tuple[str, ...]]]
@@ -89,20 +89,30 @@ def attributes(raw: bytes, charset: str) -> list[tuple[str, str, int, bool]]:
         value = match[2] if match[2] is not None else match[3] if match[3] is not None else match[4]
         name = match[1].lower().decode("latin-1")
         text = value.decode(charset, "replace") if value else ""
-        found.append((name, unescape(text) if "&" in text else text, match.start(1), name not in seen))
+        found.append((name, references.resolve(text), match.start(1), name not in seen))
         seen.add(name)
     return found
 
 
-def rewrite(tag: bytes, name_end: int, places: list[int], service: str, *, script: bool) -> bytes:
-    """Return `tag` with the attributes at `places` renamed and the service it is parked for written after its name."""
+def _forged(label: str) -> bool:
+    """Tell whether an attribute of the page is spelled like one that the gate writes."""
+    return label.startswith(_OURS) and label != _HARMLESS
+
+
+def _prefixed(tag: bytes, start: int, prefixes: dict[int, bytes]) -> bytes:
+    pieces = []
+    last = start
+    for place in sorted(prefixes):
+        pieces += (tag[last:place], prefixes[place])
+        last = place
+    return b"".join((*pieces, tag[last:]))
+
+
+def rewrite(tag: bytes, name_end: int, prefixes: dict[int, bytes], service: str, *, script: bool) -> bytes:
+    """Return `tag` with attributes renamed by their offsets, and the service it is parked for after its name."""
     key = escape(service, quote=True).encode("ascii", "xmlcharrefreplace")
     pieces = [tag[:name_end], b' type="text/plain"' if script else b"", b' data-consent-service="', key, b'"']
-    last = name_end
-    for place in sorted(places):
-        pieces += (tag[last:place], PARKED)
-        last = place
-    pieces.append(tag[last:])
+    pieces.append(_prefixed(tag, name_end, prefixes))
     if script and tag[1:name_end].lower() == b"style":
         pieces.append(STYLE_STOP)
     return b"".join(pieces)
@@ -142,18 +152,21 @@ class Judge:
             elif name in (b"script", b"style") and not held:
                 held = {"type": (self._view.marked(mark) or Verdict(mark)).service or ""}
         rewritten = None
+        renamed = {name_end + place: FOREIGN for label, _, place, _ in listed if _forged(label)}
         keys = tuple(dict.fromkeys(held.values()))
         if held:
             parks_type = name in (b"script", b"style")
             names = set(held) | ({"type"} if parks_type else set()) | ({"name"} if name in FRAMES else set())
-            places = [name_end + place for label, _, place, _ in listed if label in names]
-            rewritten = rewrite(tag, name_end, places, " ".join(keys), script=parks_type)
+            renamed.update((name_end + place, PARKED) for label, _, place, _ in listed if label in names)
+            rewritten = rewrite(tag, name_end, renamed, " ".join(keys), script=parks_type)
             if parks_type:
                 text = Text.NONE
+        elif renamed:
+            rewritten = tag[:name_end] + _prefixed(tag, name_end, renamed)
         found_hosts = tuple(dict.fromkeys(inquest.found))
         closes = tag.endswith(b"/>") and not _slash_in_value(tag[name_end:-1])
         breaks_out = name == b"font" and not first.keys().isdisjoint(("color", "face", "size"))
-        base = inquest.base if rewritten is None else None
+        base = inquest.base if not held else None
         return Judged(
             name=name,
             rewritten=rewritten,
@@ -165,17 +178,19 @@ class Judge:
             breaks_out=breaks_out,
             base=base,
             leaves_hole=name in EMBEDS and not CONTENTS.isdisjoint(held),
-            plain=not (held or found_hosts or inquest.granted or base) and name not in NEVER_PLAIN,
+            plain=not (rewritten or found_hosts or inquest.granted or base) and name not in NEVER_PLAIN,
             textual=name in TEXTUAL,
             tracked=name in TRACKED,
         )
 
     def park(self, tag: bytes, name_end: int, service: str) -> bytes:
         """Return a script's or style's start tag parked for what its text holds."""
-        places = [
-            name_end + place for label, _, place, _ in attributes(tag[name_end:-1], self._charset) if label == "type"
-        ]
-        return rewrite(tag, name_end, places, service, script=True)
+        renamed = {
+            name_end + place: PARKED if label == "type" else FOREIGN
+            for label, _, place, _ in attributes(tag[name_end:-1], self._charset)
+            if label == "type" or _forged(label)
+        }
+        return rewrite(tag, name_end, renamed, service, script=True)
 
     def text(self, kind: Text, content: bytes) -> Judged:
         """Return what is known about the text of a script or style element."""
@@ -224,16 +239,17 @@ class _Inquest:
             return self._document(value) if name == b"iframe" and value else None
         if label == "style" or ("(" in value and not self._loads(label) and paints(label)):
             return self._all(css.addresses(value))
-        if label in SETS:
-            return self._all(value.replace(",", " ").split())
-        if label in LISTS:
+        if label.startswith("on"):
+            return self._first_of(self.text(Text.CODE, value))
+        if label in SETS or label in LISTS:
             return self._all(value.replace(",", " ").split())
         if name == b"meta":
             return self._refresh(value) if label == "content" else None
         if name == b"param":
             return self._param(value) if label == "value" else None
         if name in ANIMATIONS and label in ("to", "from", "by", "values"):
-            return self._all(value.split(";")) if "href" in self._first.get("attributename", "href").lower() else None
+            moves = "href" in self._first.get("attributename", "href").lower()
+            return self._all([*css.addresses(value), *(value.split(";") if moves else ())])
         if name == b"link" and label == "href":
             return self._link(value)
         if name == b"base" and label == "href":
@@ -276,8 +292,12 @@ class _Inquest:
     def _base(self, value: str) -> Verdict | None:
         verdict = self._address(value)
         address = read(value)
-        if verdict is None and address.host and self._view.rules.owner_of(address) is not None:
-            self.base = address
+        if verdict is None and (address.host or address.relative):
+            own = self._view.rules.has_own_paths
+            if address.host:
+                self.base = address if own or self._view.rules.owner_of(address) is not None else None
+            elif own and value:
+                self.base = next((a for a in reversed(list(self._readings(value))) if a.path[:1] == "/"), None)
         return verdict
 
     def _readings(self, value: str) -> Iterator[Address]:
@@ -309,27 +329,25 @@ class _Inquest:
 
     def _local(self, address: Address, *, document: bool) -> Verdict | None:
         if address.scheme == "javascript":
-            return self._first_of(self.text(Text.CODE, unquote(address.rest)))
-        if address.scheme != "data":
+            text = unquote(address.rest)
+            verdict = self._first_of(self.text(Text.CODE, text))
+            return verdict or (self._document(code.plain(text)) if document and "<" in code.plain(text) else None)
+        if address.scheme != "data" or not (document or self._name in (b"script", b"link", b"style")):
             return None
-        kind, _, body = address.rest.partition(",")
-        kind = kind.lower()
-        if not document and self._name not in (b"script", b"link", b"style"):
+        content = local.opened(address.rest)
+        if content is None or (document and not content.document):
             return None
-        content = unquote_to_bytes(body)
-        if kind.rstrip().endswith(";base64"):
-            try:
-                content = b64decode(content + b"==", validate=False)
-            except ValueError:
-                return None
-        text = content.decode("utf-8", "replace")
-        if document:
-            return (
-                self._document(text)
-                if kind.startswith(("text/html", "image/svg", "application/xhtml", "text/xml", "application/xml"))
-                else None
+        if not document:
+            return self._first_of(self.text(Text.CODE if self._name == b"script" else Text.STYLE, content.text))
+        if content.opaque and self._view.held_services:
+            return Verdict(None)
+        verdict = self._document(content.text)
+        if content.xml and verdict is None:
+            # What an element's content means to HTML, and what its prefix means, does not bind an XML reader.
+            verdict = self._document(content.markup) or self._first_of(
+                iter(self._view.held_inline(references.resolve(content.text)))
             )
-        return self._first_of(self.text(Text.CODE if self._name == b"script" else Text.STYLE, text))
+        return verdict
 
     def _document(self, text: str) -> Verdict | None:
         held, found = self._judge._nested(text)
@@ -346,13 +364,11 @@ class _Inquest:
         if kind is Text.STYLE:
             values: list[str] = list(css.addresses(text))
         elif kind is Text.MAP:
-            values = [match[1].replace("\\/", "/") for match in _STRINGS.finditer(text)]
+            values = list(code.strings(text))
         else:
             yield from self._view.held_inline(text)
             self.granted = self.granted or self._view.grants_inline(text)
-            values = (
-                ["".join(filter(None, match.groups())) for match in _IMPORTS.finditer(text)] if "import" in text else []
-            )
+            values = list(code.imports(text))
         for value in values:
             verdict = self._address(value)
             if verdict is not None:

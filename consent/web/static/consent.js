@@ -22,9 +22,11 @@
       node.textContent = node.textContent.replace('consent{}', '');
     }
     if (/^i?frame$/.test(node.localName)) node.removeAttribute('name');
+    if (node.matches('a,area,form')) return;
     for (const { name, value } of [...node.attributes]) {
       if (!name.startsWith('data-consent-')) continue;
       const own = name.slice(13).replace('xlink:', '');
+      if (/^(on|formaction$|data-consent)/i.test(own)) continue;
       node.removeAttribute(name);
       node.setAttribute(own, trusted(node, own, value));
       if (['src', 'href', 'data'].includes(own)) revived.add(new URL(value, document.baseURI).href);
