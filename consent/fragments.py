@@ -26,6 +26,7 @@ CACHE_SIZE = 512
 _NEXT = "nextaddressofthispage"
 """Stands for the page's own path in what is rendered once for all pages."""
 _MARKED = re.compile(f"(next=)?{_NEXT}".encode())
+"""Splits what is rendered into texts and, between them, whether the path stands in an address or in a field."""
 
 
 class Fragments:
@@ -36,7 +37,7 @@ class Fragments:
         self._assets = assets
         self._prefix = prefix
         self._change_link = change_link
-        self._rendered: OrderedDict[tuple[object, ...], bytes] = OrderedDict()
+        self._rendered: OrderedDict[tuple[object, ...], list[bytes]] = OrderedDict()
 
     def banner(self, consent: Consent, *, next_path: str) -> bytes:
         """Return the first layer for whoever has something left to answer, naming what has changed since."""
@@ -114,22 +115,24 @@ class Fragments:
         }
 
     def _filled(self, key: tuple[object, ...], render: Callable[[], bytes], next_path: str) -> bytes:
-        rendered = self._rendered.get(key)
-        if rendered is None:
+        pieces = self._rendered.get(key)
+        if pieces is None:
             try:
-                rendered = render()
+                pieces = _MARKED.split(render())
             except TemplateError as error:
                 # Whatever is wrong with a template: the page is shown, and nothing loads that was not agreed to.
                 logger.error("a fragment was left out, because its template cannot be rendered: %s", error)
-                rendered = b""
-            self._rendered[key] = rendered
+                pieces = [b""]
+            self._rendered[key] = pieces
             if len(self._rendered) > CACHE_SIZE:
                 self._rendered.popitem(last=False)
-        if _NEXT.encode() not in rendered:
-            return rendered
+        if len(pieces) == 1:
+            return pieces[0]
         in_query = f"next={quote(next_path, safe='/')}".encode("ascii")
         in_field = escape(next_path).encode("ascii", "xmlcharrefreplace")
-        return _MARKED.sub(lambda place: in_query if place[1] else in_field, rendered)
+        filled = pieces.copy()
+        filled[1::2] = [in_query if in_address else in_field for in_address in pieces[1::2]]
+        return b"".join(filled)
 
 
 def banner_context(notice: Notice, consent: Consent | None, prefix: str) -> dict[str, Any]:

@@ -289,7 +289,6 @@ class Site:
         store = self.ledger.store
         entries = store.publications()
         self.published = published_policies(entries)
-        policies.verify_published(self.library, {key: one.sha256 for key, one in self.published.items()})
         publications = [
             *of_policies(self.library, facts=self.facts, now=now),
             *(
@@ -298,9 +297,11 @@ class Site:
             ),
         ]
         documents = [Document(kind="asset", media_type=one.media_type, data=one.data) for one in self.assets.values()]
-        new = [publication for publication in publications if publication.draft.unique not in entries]
-        for document in (*documents, *edition.renderings.values(), *(one for each in new for one in each.documents)):
+        # Whatever the check finds, what visitors are shown must be there for the records that name it.
+        for document in (*documents, *(one for publication in publications for one in publication.documents)):
             store.archive(document)
+        policies.verify_published(self.library, {key: one.sha256 for key, one in self.published.items()})
+        new = [publication for publication in publications if publication.draft.unique not in entries]
         if new:
             store.append([publication.draft for publication in new], now=now)
             self.published = published_policies(store.publications())

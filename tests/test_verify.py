@@ -500,13 +500,13 @@ def test_proof_that_says_another_place(bundle: Path, name: str) -> None:
     assert any("begins or ends elsewhere than it says" in problem for problem in verify.verify(bundle).problems)
 
 
-@pytest.mark.parametrize("height", [64, 4_000_000_000, -1, "0"])
-def test_height_of_no_tree(bundle: Path, height: object) -> None:
+@pytest.mark.parametrize("height", [64, 4_000_000_000, -1])
+def test_height_of_no_tree(bundle: Path, height: int) -> None:
     """A subtree higher than any ledger is refused before anything is computed of it."""
     path = bundle / "proof.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"before": [[height, "00" * 32]]}))
     remade(bundle)
-    assert verify.verify(bundle).problems
+    assert any("where none of that height can stand" in problem for problem in verify.verify(bundle).problems)
 
 
 def test_named_pipe(bundle: Path) -> None:

@@ -100,7 +100,7 @@ def _forged(label: str) -> bool:
 
 
 def _prefixed(tag: bytes, start: int, prefixes: dict[int, bytes]) -> bytes:
-    pieces = []
+    pieces: list[bytes] = []
     last = start
     for place in sorted(prefixes):
         pieces += (tag[last:place], prefixes[place])

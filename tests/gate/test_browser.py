@@ -76,6 +76,45 @@ def test_no_collected_case_reaches_the_tracker(scripting: bool, tmp_path: Path) 
     assert {_case_id(path) for path in _asked(listener)} >= expected
 
 
+# Each of these was seen to reach the tracker past a gate that read it otherwise than Chromium does.
+_EVASIONS = {
+    "srcdoc-name": "<iframe srcdoc=\"&lta title='<img src={}>'>\"></iframe>",
+    "srcdoc-control": "<iframe srcdoc=\"<&#1;a title='<img src={}>'>\"></iframe>",
+    "data-type": "<iframe src='data: text/html,<img src={}>'></iframe>",
+    "data-xml": '<iframe src=\'data:text/xsl,<x xmlns="http://www.w3.org/1999/xhtml"><img src="{}"/></x>\'></iframe>',
+    "css-list": "<style>p{{width:9px;height:9px;background:image-set('/a{{}}' 9x, '{}' 1x)}}</style><p>x</p>",
+    "css-escape": '<style>p{{background:url("https:\\\f//tracker.test/css-escape")}}</style><p>x</p>',
+    "animation": '<svg><rect width="9" height="9"><set attributeName="mask" to="url({})"/></rect></svg>',
+}
+_NEED_SCRIPTING = {
+    "module": '<script type="module">import(/* x */ "{}")</script>',
+    "inline": "<script>new Image().src = '{}'</script>",
+    "handler": "<body onload=\"new Image().src='{}'\">",
+    "address": "<iframe src=\"javascript:'<img src={}>'\"></iframe>",
+}
+
+
+@pytest.mark.parametrize("scripting", [True, False], ids=["scripting", "no-scripting"])
+def test_no_known_evasion_reaches_the_tracker(scripting: bool, tmp_path: Path) -> None:
+    """Every evasion asks for the tracker as it is, and for nothing when gated."""
+    live = _EVASIONS | (_NEED_SCRIPTING if scripting else {})
+    bodies = {name: "<!doctype html>" + body.format(f"https://{TRACKER}/{name}") for name, body in live.items()}
+
+    def answer(host: str, path: str) -> tuple[str, bytes] | None:
+        _, way, name = (path + "//").split("/")[:3]
+        if host != SITE or name not in bodies:
+            return None
+        return "text/html; charset=utf-8", bodies[name].encode() if way == "raw" else gated(bodies[name])[0]
+
+    listener = Listener(answer, tmp_path)
+    with _browsing(listener, scripting=scripting) as visit:
+        visit(f"/gated/{name}" for name in bodies)
+        assert _asked(listener) == []
+        visit(f"/raw/{name}" for name in bodies)
+    listener.close()
+    assert {_case_id(path) for path in _asked(listener)} >= set(bodies)
+
+
 def _fuzzed(seed: int, documents: int) -> list[str]:
     random_ = random.Random(seed)
     return [document(random_) for _ in range(documents)]

@@ -485,9 +485,14 @@ def test_withdrawn_reaches_other_workers(make_store: MakeStore, make_ledger: Mak
 
 
 def test_withdrawn_reaches_other_workers_while_the_ledger_is_down(
-    fragile: Fragile, make_ledger: MakeLedger, make_draft: MakeDraft, tmp_path: Path
+    fragile: Fragile,
+    make_ledger: MakeLedger,
+    make_draft: MakeDraft,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A withdrawal that one worker could only queue counts in the others although the ledger stays down."""
+    monkeypatch.setattr(writer, "RETRY", 600.0)
     fragile.down = True
     other = make_ledger(fragile)
     other.start()
