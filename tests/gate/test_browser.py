@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Error, sync_playwright
 
+import consent
 from tests.browser.chromium import FLAGS, find_chromium
 from tests.gate.example import CASES, case_body, gated
 from tests.gate.fuzz import document
@@ -17,6 +18,7 @@ from tests.gate.listener import Listener
 
 pytestmark = pytest.mark.browser
 
+STATIC = Path(consent.__file__).parent / "web" / "static"
 SITE = "meridian.example"
 TRACKER = "tracker.test"
 Visit = Callable[[Iterable[str]], None]
@@ -113,6 +115,36 @@ def test_no_known_evasion_reaches_the_tracker(scripting: bool, tmp_path: Path) -
         visit(f"/raw/{name}" for name in bodies)
     listener.close()
     assert {_case_id(path) for path in _asked(listener)} >= set(bodies)
+
+
+_PARKED = """<!doctype html><script src="/consent.js" data-prefix="/privacy"
+ data-status="undecided" data-allowed="" defer>
+</script><form data-cst-form><button name="choice" value="accept_all">Yes</button></form>
+<img data-consent-service="tracker" data-consent-alt="back" data-consent-onerror="f()" data-consent-src="/none.png">
+<a data-consent-service="tracker" data-consent-href="javascript:f()">x</a>
+<form data-consent-service="tracker" data-consent-action="javascript:f()"></form>
+<input data-consent-service="tracker" data-consent-formaction="javascript:f()">"""
+
+
+def test_nothing_that_runs_is_revived(tmp_path: Path) -> None:
+    """The visitor's script restores no handler, no form action, and nothing on links and forms."""
+    answers = {
+        "/": ("text/html", _PARKED.encode()),
+        "/consent.js": ("text/javascript", (STATIC / "consent.js").read_bytes()),
+        "/privacy/choices": ("application/json", b'{"status": "accepted", "allowed": ["tracker"]}'),
+    }
+    listener = Listener(lambda host, path: answers.get(path), tmp_path)
+    arguments = [*FLAGS, f"--host-resolver-rules=MAP * 127.0.0.1:{listener.port}", "--ignore-certificate-errors"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=arguments)
+        page = browser.new_page()
+        page.goto(f"http://{SITE}/")
+        page.click("button")
+        page.wait_for_selector("img[alt=back][src]", state="attached")
+        assert page.locator("[data-consent-service]").count() == 0
+        assert page.locator("[onerror], [href], [action], [formaction]").count() == 0
+        browser.close()
+    listener.close()
 
 
 def _fuzzed(seed: int, documents: int) -> list[str]:
