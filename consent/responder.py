@@ -282,11 +282,12 @@ class Responder:
         if whole and (known := self._site.bodies.get(key)) is not None:
             self._gate = FINISHED
             return known
+        address = f"{self._scope.get('scheme', 'https')}://{_host(self._scope)}{_address(self._scope)}"
         if charset.decodable(encoding) is charset.Kind.TRANSCODE:
-            self._scanner = Gate(view, charset="utf-8", insert=insert)
+            self._scanner = Gate(view, charset="utf-8", insert=insert, address=address)
             self._gate = charset.Transcoder(self._scanner, charset=encoding)
         else:
-            self._gate = self._scanner = Gate(view, charset=charset.codec(encoding), insert=insert)
+            self._gate = self._scanner = Gate(view, charset=charset.codec(encoding), insert=insert, address=address)
         out = self._gate.feed(body)
         if whole:
             out += self._gate.end()

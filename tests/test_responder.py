@@ -719,3 +719,12 @@ def test_a_page_names_the_charset_it_was_scanned_in(behind: Behind, ask: Ask, li
     """No browser reads it in another, whatever it makes of what the app sent."""
     headers = [("content-type", line) for line in lines]
     assert ask(behind(answering(content_type=None, headers=headers))).all("content-type") == [named]
+
+
+def test_a_service_at_a_path_of_the_site(behind: Behind, ask: Ask) -> None:
+    """An address that starts from the page's own leads to the service too."""
+    service = {"reader": {"purpose": "analytics", "hosts": ["meridian.example/stats"]}}
+    guarded = behind(answering(b'<!doctype html><body><img src="x.gif"><img src="/other.gif">'), services=service)
+    host = [("host", "meridian.example")]
+    assert b'data-consent-src="x.gif"' in ask(guarded, "/stats/page", headers=host).body
+    assert b'<img src="x.gif">' in ask(guarded, "/page", headers=host).body
