@@ -18,6 +18,12 @@ _MEMORIES = 16
 _MEMORY_BYTES = 4_000_000
 _ENTRY_BYTES = 65_536
 _LONGEST_HOST = 253
+_LOADS = re.compile(
+    r"createElement|document\s*\.\s*write|\bimport\s*[({\"'*]|\.\s*src(?:doc|set)?\s*=|src[\"']\s*\]\s*=|\bImage\s*\("
+    r"|new\s+(?:Image|\w*Worker|EventSource|WebSocket|XMLHttpRequest)\b|\bfetch\s*\(|XMLHttpRequest|sendBeacon"
+    r"|importScripts|innerHTML|outerHTML|insertAdjacentHTML|setAttribute|\blocation\s*=|location\s*\.|\bopen\s*\("
+)
+"""What a script that loads something cannot well do without."""
 _ESCAPED = re.compile(r"\\[xu0-7]")
 _HOST_END = re.compile(r"[:/]")
 _BEFORE_HOST = re.compile(r"""(?:\A|["'`/@\\=(\s])([a-z0-9._-]*+)\Z""")
@@ -255,11 +261,15 @@ class View:
         return None if passes else Verdict(key)
 
     def held_inline(self, text: str) -> tuple[str, ...]:
-        """Return the keys of the services not allowed whose patterns or hosts stand in `text`, sorted."""
+        """Return the keys of the services not allowed that a script gives away, sorted.
+
+        A pattern does, and so does a host in a script that can load something: a script that only holds data, as many
+        pages have one, may speak of any host.
+        """
         held = {key for pattern, key in self.held_patterns if pattern in text}
-        held.update(self._named(text.replace("\\/", "/")))
-        if _ESCAPED.search(text):
-            held.update(self._named(code.plain(text)))
+        spelled = [text.replace("\\/", "/"), *([code.plain(text)] if _ESCAPED.search(text) else ())]
+        if any(_LOADS.search(one) for one in spelled):
+            held.update(key for one in spelled for key in self._named(one))
         return tuple(sorted(held))
 
     def _literal_hosts(self) -> tuple[str, ...]:

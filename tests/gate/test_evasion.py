@@ -177,3 +177,18 @@ def test_escaped_line_ends_are_dropped_from_strings() -> None:
     """A backslash before a line end or a form feed leaves nothing."""
     for end in ("\n", "\r", "\r\n", "\f"):
         assert "https://x.test/" in list(addresses(f'a{{b:url("https:\\{end}//x.test/")}}'))
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        'window.state={"video":{"src":"https://player.test/v/1","text":"He said: fetch it, Image by import"}}',
+        'self.__next_f.push([1,"{\\"href\\":\\"https://player.test/\\"}"])',
+        "var share = 'https://player.test/share?u='; track.push(share)",
+    ],
+    ids=["state", "pushed", "link"],
+)
+def test_a_script_that_only_holds_data_may_speak_of_any_host(script: str) -> None:
+    """Pages carry their state in scripts, with addresses of videos and posts in it; without it they break."""
+    markup = f"<script>{script}</script>"
+    assert text(markup) == markup
