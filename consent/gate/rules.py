@@ -19,7 +19,7 @@ _MEMORY_BYTES = 4_000_000
 _ENTRY_BYTES = 65_536
 _LONGEST_HOST = 253
 _LOADS = re.compile(
-    r"createElement|document\s*\.\s*write|\bimport\s*[({\"'*]|\.\s*src(?:doc|set)?\s*=|src[\"']\s*\]\s*=|\bImage\s*\("
+    r"createElement|document\s*\.\s*write|\bimport\s*\(|\.\s*src(?:doc|set)?\s*=|src[\"']\s*\]\s*=|\bImage\s*\("
     r"|new\s+(?:Image|\w*Worker|EventSource|WebSocket|XMLHttpRequest)\b|\bfetch\s*\(|XMLHttpRequest|sendBeacon"
     r"|importScripts|innerHTML|outerHTML|insertAdjacentHTML|setAttribute|\blocation\s*=|location\s*\.|\bopen\s*\("
 )
