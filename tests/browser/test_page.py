@@ -91,7 +91,8 @@ def test_a_policy_of_the_page_is_narrowed_and_widened(serve: Serve, window: Open
     def page(port: int) -> Callable[[Request], Response]:
         policy = f"script-src 'self' 'nonce-abc' http://stats.localhost:{port}; frame-src http://video.localhost:{port}"
         body = f"""{HEAD}</head><body><script nonce="abc">
-        const late = document.createElement('script'); late.src = 'http://' + 'stats' + '.localhost:' + {port} + '/late.js';
+        const late = document.createElement('script');
+        late.src = 'http://' + 'stats' + '.localhost:' + {port} + '/late.js';
         document.body.append(late);</script><iframe src="http://video.localhost:{port}/frame"></iframe></body>"""
         return lambda request: HTMLResponse(body, headers={"Content-Security-Policy": policy})
 
