@@ -82,6 +82,8 @@ class ConsentMiddleware:
         elif scope["type"] == "lifespan":
             await self._lifespan(scope, receive, send)
         elif scope["type"] == "websocket" and self.site is not None:
+            if not self._started:
+                await asyncio.to_thread(self._start)
             visitor = await self._visitors.visitor(gathered(scope["headers"]), path=scope["path"])
             scope.setdefault("state", {})["consent"] = visitor.consent
             await self.app(scope, receive, Responder(self.site, visitor, send, scope=scope))

@@ -728,3 +728,19 @@ def test_a_service_at_a_path_of_the_site(behind: Behind, ask: Ask) -> None:
     host = [("host", "meridian.example")]
     assert b'data-consent-src="x.gif"' in ask(guarded, "/stats/page", headers=host).body
     assert b'<img src="x.gif">' in ask(guarded, "/page", headers=host).body
+
+
+def test_a_websocket_that_comes_first_finds_the_ledger_open(behind: Behind, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a lifespan it, too, waits until withdrawn ids are known."""
+    opened: list[bool] = []
+    monkeypatch.setattr(Site, "start", lambda site: opened.append(True))
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        assert opened == [True]
+
+    async def nothing(message: Message | None = None) -> Message:
+        return {"type": "websocket.connect"}
+
+    scope = {"type": "websocket", "path": "/", "headers": []}
+    asyncio.run(behind(app)(scope, nothing, nothing))  # type: ignore[arg-type] # never called
+    assert opened == [True]
