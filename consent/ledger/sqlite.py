@@ -7,9 +7,10 @@ import hashlib
 import hmac
 import secrets
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from consent.errors import LedgerCorruptError, LedgerUnavailableError, VerificationError
@@ -17,7 +18,7 @@ from consent.ledger import merkle
 from consent.ledger.checkpoint import Checkpoint
 from consent.ledger.database import Database
 from consent.ledger.entry import Appended, Draft, leaf, pseudonym
-from consent.ledger.store import Document, Head, Record, Revocation, Seal
+from consent.ledger.store import Document, Head, Published, Record, Revocation, Seal, Stored
 
 PAGE = 1_000
 """How many entries are read at a time."""
@@ -115,18 +116,63 @@ class SqliteStore:
     def erase(self, consent_id: bytes, *, draft: Draft, now: int) -> Appended:
         """Delete the rows about a consent id and append `draft`, which names how many there were; see Store."""
         with self._database.writing() as connection:
-            count = connection.execute("DELETE FROM subject WHERE consent_id=?", (consent_id,)).rowcount
-            # The entry about it is nobody's: with a subject it would itself be what is to be forgotten.
-            content = {**draft.content, "count": count}
-            counted = replace(draft, content=content, subject=None, revokes=False, ends=False)
-            (appended,) = self._append(connection, [counted], now=now)
-            if draft.revoked_before is not None:
-                connection.execute(_REVOKE, self._revocation(consent_id, before=draft.revoked_before))
-            self._unswept = True
-        # The erasure is done: what keeps the files from being swept is for the next sweep.
+            before = draft.revoked_before
+            appended = self._erase(connection, [consent_id], draft=draft, now=now)
+            connection.execute("INSERT OR IGNORE INTO erased VALUES (?)", (self._keyed(consent_id),))
+            if before is not None:
+                connection.execute(_REVOKE, self._revocation(consent_id, before=before))
+        self._sweep_soon()
+        return appended
+
+    def _erase(
+        self, connection: sqlite3.Connection, consent_ids: Iterable[bytes], *, draft: Draft, now: int
+    ) -> Appended:
+        count = sum(
+            connection.execute("DELETE FROM subject WHERE consent_id=?", (consent_id,)).rowcount
+            for consent_id in consent_ids
+        )
+        return self._append_counted(connection, draft, count=count, now=now)
+
+    def _append_counted(self, connection: sqlite3.Connection, draft: Draft, *, count: int, now: int) -> Appended:
+        # The entry about it is nobody's: with a subject it would itself be what is to be forgotten.
+        content = {**draft.content, "count": count}
+        counted = replace(draft, content=content, subject=None, revokes=False, ends=False)
+        (appended,) = self._append(connection, [counted], now=now)
+        return appended
+
+    def erased(self) -> frozenset[bytes]:
+        """Return the keyed hashes of all consent ids that were erased here."""
+        with self._database.using() as connection:
+            return frozenset(row[0] for row in connection.execute("SELECT key FROM erased"))
+
+    def erase_again(self, keys: Mapping[bytes, int], *, draft: Draft, now: int) -> Appended:
+        """Erase the consent ids with these keyed hashes; see Store."""
+        with self._database.writing() as connection:
+            known = connection.execute("SELECT DISTINCT consent_id FROM subject")
+            found = [consent_id for (consent_id,) in known if self._keyed(consent_id) in keys]
+            appended = self._erase(connection, found, draft=draft, now=now)
+            connection.executemany("INSERT OR IGNORE INTO erased VALUES (?)", [(key,) for key in keys])
+            connection.executemany(_REVOKE, [(key, before, key) for key, before in keys.items()])
+        self._sweep_soon()
+        return appended
+
+    def prune(self, ranges: Sequence[tuple[int, int]], *, draft: Draft, now: int) -> Appended:
+        """Empty the bodies of entries; an empty body is one that was pruned; see Store."""
+        with self._database.writing() as connection:
+            count = sum(
+                connection.execute("UPDATE entry SET body=x'' WHERE idx >= ? AND idx < ? AND body <> x''", one).rowcount
+                for one in ranges
+            )
+            connection.executemany("DELETE FROM subject WHERE idx >= ? AND idx < ?", ranges)
+            appended = self._append_counted(connection, draft, count=count, now=now)
+        self._sweep_soon()
+        return appended
+
+    def _sweep_soon(self) -> None:
+        self._unswept = True
+        # It is done: what keeps the files from being swept is for the next sweep.
         with contextlib.suppress(LedgerUnavailableError):
             self.sweep()
-        return appended
 
     def sweep(self) -> None:
         """Empty the write-ahead log, where deleted rows still lie, unless a reader needs it; see Store."""
@@ -160,16 +206,26 @@ class SqliteStore:
 
     def entries(self, first: int = 0, *, last: int | None = None) -> Iterator[bytes]:
         """Yield the exact bytes of entries, a page at a time, so that nobody waits for a slow reader."""
+        for page in self._paged("SELECT body FROM entry WHERE idx >= ? AND idx < ? ORDER BY idx", first, last):
+            for (body,) in page:
+                if body:
+                    yield body
+
+    def stored(self, first: int = 0, *, last: int | None = None) -> Iterator[Stored]:
+        """Yield every place of the log, a page at a time."""
+        statement = "SELECT idx, hash, body FROM leaf JOIN entry USING (idx) WHERE idx >= ? AND idx < ? ORDER BY idx"
+        for page in self._paged(statement, first, last):
+            for index, node, body in page:
+                yield Stored(index=index, leaf_hash=node, body=body or None)
+
+    def _paged(self, statement: str, first: int, last: int | None) -> Iterator[list[tuple[Any, ...]]]:
         end = self.head().size if last is None else last
         while first < end:
             with self._database.using() as connection:
-                page = connection.execute(
-                    "SELECT body FROM entry WHERE idx >= ? AND idx < ? ORDER BY idx", (first, min(first + PAGE, end))
-                ).fetchall()
+                page = connection.execute(statement, (first, min(first + PAGE, end))).fetchall()
             if len(page) != min(PAGE, end - first):
                 raise LedgerCorruptError(f"an entry between {first} and {first + PAGE} is missing")
-            for (body,) in page:
-                yield body
+            yield page
             first += len(page)
 
     def index_at(self, moment: int) -> int:
@@ -218,11 +274,36 @@ class SqliteStore:
             connection.execute("INSERT INTO checkpoint VALUES (?, ?)", (checkpoint.size, checkpoint.note))
             return checkpoint
 
-    def checkpoint(self) -> bytes | None:
-        """Return the signed note of the newest checkpoint."""
+    def checkpoint(self, *, limit: int | None = None) -> bytes | None:
+        """Return the signed note of the newest checkpoint, or of the newest with at most `limit` entries."""
         with self._database.using() as connection:
-            row = connection.execute("SELECT note FROM checkpoint ORDER BY size DESC LIMIT 1").fetchone()
+            row = connection.execute(
+                "SELECT note FROM checkpoint WHERE ?1 IS NULL OR size <= ?1 ORDER BY size DESC LIMIT 1", (limit,)
+            ).fetchone()
         return None if row is None else bytes(row[0])
+
+    def publish_checkpoint(self, checkpoint: Checkpoint, *, at: int, after: int) -> bool:
+        """Let everybody see a checkpoint, unless another process did so meanwhile; see Store."""
+        with self._database.writing() as connection:
+            done = connection.execute(
+                "INSERT INTO published (size, at, note) SELECT ?1, ?2, ?3"
+                " WHERE NOT EXISTS (SELECT 1 FROM published WHERE at > ?4 OR size >= ?1)",
+                (checkpoint.size, at, checkpoint.note, after),
+            )
+            return done.rowcount == 1
+
+    def published_checkpoint(self) -> Published | None:
+        """Return the checkpoint that was published last."""
+        with self._database.using() as connection:
+            row = connection.execute(
+                "SELECT size, at, note, token FROM published ORDER BY size DESC LIMIT 1"
+            ).fetchone()
+        return None if row is None else Published(size=row[0], at=row[1], note=row[2], token=row[3])
+
+    def stamp_checkpoint(self, size: int, *, token: bytes) -> None:
+        """Keep a time-stamp token beside a published checkpoint."""
+        with self._database.writing() as connection:
+            connection.execute("UPDATE published SET token=? WHERE size=?", (token, size))
 
     # --- documents
 
