@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import hmac
 import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,7 +17,8 @@ from consent.ledger import merkle
 from consent.ledger.checkpoint import Checkpoint
 from consent.ledger.database import Database
 from consent.ledger.entry import Appended, Draft, leaf, pseudonym
-from consent.ledger.store import Document, Head, Published, Record, Revocation, Seal, Stored
+from consent.ledger.shelf import SqliteShelf
+from consent.ledger.store import Head, Seal, Stored
 
 PAGE = 1_000
 """How many entries are read at a time."""
@@ -27,7 +27,7 @@ _REVOKE = """INSERT OR REPLACE INTO revocation (key, before)
     VALUES (?, max(?, coalesce((SELECT before FROM revocation WHERE key=?), 0)))"""
 
 
-class SqliteStore:
+class SqliteStore(SqliteShelf):
     """Keep a ledger in the SQLite file at `path`, or in memory for `":memory:"`; see Store.
 
     `origin` is fixed when the file is made. `max_pages` limits its size (PRAGMA max_page_count); 0 sets no limit.
@@ -35,7 +35,7 @@ class SqliteStore:
 
     def __init__(self, path: Path | str, *, origin: str, max_pages: int = 0) -> None:
         self._origin = origin
-        self._database = Database(path, origin=origin, max_pages=max_pages)
+        super().__init__(Database(path, origin=origin, max_pages=max_pages))
         # A process that ended before its sweep may have left something.
         self._unswept = True
 
@@ -281,122 +281,6 @@ class SqliteStore:
                 "SELECT note FROM checkpoint WHERE ?1 IS NULL OR size <= ?1 ORDER BY size DESC LIMIT 1", (limit,)
             ).fetchone()
         return None if row is None else bytes(row[0])
-
-    def publish_checkpoint(self, checkpoint: Checkpoint, *, at: int, after: int) -> bool:
-        """Let everybody see a checkpoint, unless another process did so meanwhile; see Store."""
-        with self._database.writing() as connection:
-            done = connection.execute(
-                "INSERT INTO published (size, at, note) SELECT ?1, ?2, ?3"
-                " WHERE NOT EXISTS (SELECT 1 FROM published WHERE at > ?4 OR size >= ?1)",
-                (checkpoint.size, at, checkpoint.note, after),
-            )
-            return done.rowcount == 1
-
-    def published_checkpoint(self) -> Published | None:
-        """Return the checkpoint that was published last."""
-        with self._database.using() as connection:
-            row = connection.execute(
-                "SELECT size, at, note, token FROM published ORDER BY size DESC LIMIT 1"
-            ).fetchone()
-        return None if row is None else Published(size=row[0], at=row[1], note=row[2], token=row[3])
-
-    def stamp_checkpoint(self, size: int, *, token: bytes) -> None:
-        """Keep a time-stamp token beside a published checkpoint."""
-        with self._database.writing() as connection:
-            connection.execute("UPDATE published SET token=? WHERE size=?", (token, size))
-
-    # --- documents
-
-    def archive(self, document: Document) -> str:
-        """Keep a document unless it is kept already."""
-        with self._database.writing() as connection:
-            connection.execute(
-                "INSERT OR IGNORE INTO document VALUES (?, ?, ?, ?, ?)",
-                (
-                    bytes.fromhex(document.digest),
-                    document.kind,
-                    document.media_type,
-                    document.language,
-                    document.data,
-                ),
-            )
-        return document.digest
-
-    def document(self, digest: str) -> Document | None:
-        """Return the document of this digest (64 hex digits)."""
-        with self._database.using() as connection:
-            row = connection.execute(
-                "SELECT kind, media_type, data, language FROM document WHERE digest=?",
-                (bytes.fromhex(digest),),
-            ).fetchone()
-        return None if row is None else _document(row)
-
-    def documents(self, prefix: str, *, kind: str) -> list[Document]:
-        """Return the documents of one kind whose digest begins with these hex digits, ordered by digest."""
-        low, high = bytes.fromhex(prefix.ljust(64, "0")), bytes.fromhex(prefix.ljust(64, "f"))
-        with self._database.using() as connection:
-            rows = connection.execute(
-                "SELECT kind, media_type, data, language FROM document"
-                " WHERE digest BETWEEN ? AND ? AND kind=? ORDER BY digest",
-                (low, high, kind),
-            ).fetchall()
-        return [_document(row) for row in rows]
-
-    # --- beside the log
-
-    def records_of(self, consent_id: bytes) -> list[Record]:
-        """Return the entries about one consent id, in order of index."""
-        with self._database.using() as connection:
-            rows = connection.execute(
-                "SELECT idx, record, recorded_at, body, salt FROM subject JOIN entry USING (idx) JOIN leaf USING (idx)"
-                " WHERE consent_id=? ORDER BY idx",
-                (consent_id,),
-            ).fetchall()
-        return [
-            Record(index=index, record=UUID(bytes=record), recorded_at=recorded_at, body=body, salt=salt)
-            for index, record, recorded_at, body, salt in rows
-        ]
-
-    def give_code(self, consent_id: bytes, *, digest: bytes) -> int:
-        """Let the entries about a consent id be found by a receipt code."""
-        with self._database.writing() as connection:
-            return connection.execute("UPDATE subject SET code=? WHERE consent_id=?", (digest, consent_id)).rowcount
-
-    def consent_id_of(self, digest: bytes) -> bytes | None:
-        """Return the consent id whose receipt code has this SHA-256."""
-        with self._database.using() as connection:
-            row = connection.execute("SELECT consent_id FROM subject WHERE code=? LIMIT 1", (digest,)).fetchone()
-        return None if row is None else bytes(row[0])
-
-    def revocation_key(self) -> bytes:
-        """Return the key under which revocations are kept."""
-        with self._database.using():
-            return self._database.settings["revocation_key"]
-
-    def _revocation(self, consent_id: bytes, *, before: int) -> tuple[bytes, int, bytes]:
-        key = self._keyed(consent_id)
-        return key, before, key
-
-    def _keyed(self, consent_id: bytes) -> bytes:
-        return hmac.digest(self._database.settings["revocation_key"], consent_id, hashlib.sha256)
-
-    def revocations(self, position: int = 0) -> list[Revocation]:
-        """Return the revocations after a position, in order."""
-        with self._database.using() as connection:
-            rows = connection.execute(
-                "SELECT position, key, before FROM revocation WHERE position > ? ORDER BY position", (position,)
-            ).fetchall()
-        return [Revocation(position=number, key=key, before=before) for number, key, before in rows]
-
-    def forget_revocations(self, before: int) -> None:
-        """Delete the revocations from before a Unix second."""
-        with self._database.writing() as connection:
-            connection.execute("DELETE FROM revocation WHERE before < ?", (before,))
-
-
-def _document(row: tuple[str, str, bytes, str]) -> Document:
-    kind, media_type, data, language = row
-    return Document(kind=kind, media_type=media_type, data=data, language=language)
 
 
 def _known(connection: sqlite3.Connection, records: Sequence[UUID]) -> dict[UUID, Appended]:

@@ -24,8 +24,9 @@ SIGNER = Signer("meridian.example", seed=b"s" * 32)
 
 def erasing(consent_id: bytes | None = None) -> Draft:
     """Return the draft of an erasure."""
-    about = {} if consent_id is None else {"subject": consent_id, "revokes": True, "ends": True}
-    return Draft(kind="erased", content={"reason": "visitor"}, decided_at=9, **about)
+    known = consent_id is not None
+    content = {"reason": "visitor"}
+    return Draft(kind="erased", content=content, decided_at=9, subject=consent_id, revokes=known, ends=known)
 
 
 def pruning() -> Draft:
@@ -62,7 +63,7 @@ def test_prune(make_store: MakeStore, make_draft: MakeDraft, tmp_path: Path) -> 
     for number, draft in enumerate(drafts):
         store.append([draft], now=10 + number)
     root, hashes = store.head().root, store.hashes(0, first=0, last=4)
-    old = store.seal(lambda size, top: Checkpoint.signed(SIGNER, size=size, root=top), name=SIGNER.name)
+    old = store.seal(signed, name=SIGNER.name)
     appended = store.prune([(0, 2), (3, 4)], draft=pruning(), now=20)
     assert parse(next(store.entries(appended.index)))["count"] == 3
     assert [(one.index, one.body is None) for one in store.stored()] == [
@@ -116,12 +117,15 @@ def test_publish_checkpoint(make_store: MakeStore, make_draft: MakeDraft) -> Non
     assert (newest.size, newest.token) == (2, None)
 
 
+def signed(size: int, root: bytes) -> Checkpoint:
+    """Sign a tree head with the key of the tests."""
+    return Checkpoint.signed(SIGNER, size=size, root=root)
+
+
 def test_earlier_checkpoints(make_store: MakeStore, make_draft: MakeDraft) -> None:
     """Checkpoints of before are kept, and found by size."""
     store, notes = make_store(), []
     for now in (5, 6, 7):
         store.append([make_draft()], now=now)
-        notes.append(
-            store.seal(lambda size, top: Checkpoint.signed(SIGNER, size=size, root=top), name=SIGNER.name).note
-        )
+        notes.append(store.seal(signed, name=SIGNER.name).note)
     assert [store.checkpoint(limit=limit) for limit in (0, 1, 2, 9, None)] == [None, *notes[:2], notes[2], notes[2]]
