@@ -84,11 +84,10 @@ class Sealer:
             kept = Checkpoint.unchecked(note, name=self.signer.name)
         except VerificationError as error:
             raise LedgerCorruptError(f"{self.outside.path}: {error}") from error
-        size = self._store.head().size
-        if kept.size > size or merkle.root(self._store, size=kept.size) != kept.root:
+        if kept.size > self._store.head().size or merkle.root(self._store, size=kept.size) != kept.root:
             raise LedgerCorruptError(
-                f"the ledger has {size} entries, and does not extend the checkpoint of {kept.size} entries that was"
-                " signed last; an older copy of the database may have been restored: see `consent ledger resume`"
+                f"the ledger does not extend the checkpoint of {kept.size} entries that was signed last; an older copy of"
+                " the database may have been restored: see `consent ledger resume`"
             )
 
     def _refuse_foreign_key(self) -> None:
