@@ -368,6 +368,10 @@ class Ledger:
         """Let another key sign from now on; see Sealer."""
         return self._sealer.rotate(successor, now=int(self._clock()))
 
+    def rotations(self) -> list[tuple[str | None, str]]:
+        """Return which verifier key took over from which, in order; None stands for one that was lost."""
+        return [(None if old is None else old.text, new.text) for old, new in self._sealer.rotations()]
+
     def checkpoint(self) -> Checkpoint | None:
         """Return the newest checkpoint; raise VerificationError if a key has signed it that the log does not know."""
         note = self.store.checkpoint()

@@ -86,8 +86,8 @@ class Sealer:
             raise LedgerCorruptError(f"{self.outside.path}: {error}") from error
         if kept.size > self._store.head().size or merkle.root(self._store, size=kept.size) != kept.root:
             raise LedgerCorruptError(
-                f"the ledger does not extend the checkpoint of {kept.size} entries that was signed last; an older copy of"
-                " the database may have been restored: see `consent ledger resume`"
+                f"the ledger does not extend the checkpoint of {kept.size} entries that was signed last; an older copy"
+                " of the database may have been restored: see `consent ledger resume`"
             )
 
     def _refuse_foreign_key(self) -> None:
@@ -108,7 +108,7 @@ class Sealer:
         own, wanted = self.signer.verifier.key_id, last.last_key_id
         if own == wanted:
             return True
-        took_over = {new.key_id: None if old is None else old.key_id for old, new in self._rotations()}
+        took_over = {new.key_id: None if old is None else old.key_id for old, new in self.rotations()}
         while own in took_over:
             before = took_over.pop(own)
             if before == wanted:
@@ -118,7 +118,7 @@ class Sealer:
             own = before
         return False
 
-    def _rotations(self) -> list[tuple[Verifier | None, Verifier]]:
+    def rotations(self) -> list[tuple[Verifier | None, Verifier]]:
         """Return which key took over from which, in order; a lost key vouched for nobody."""
         entries = [json.loads(body) for body in self._store.publications().values() if b'"key-rotated"' in body]
         return [
@@ -141,7 +141,7 @@ class Sealer:
         try:
             return Checkpoint.opened(note, verifier=self.signer.verifier)
         except VerificationError:
-            related = {verifier for rotation in self._rotations() for verifier in rotation if verifier is not None}
+            related = {verifier for rotation in self.rotations() for verifier in rotation if verifier is not None}
             for verifier in sorted(related, key=lambda one: one.key_id):
                 with contextlib.suppress(VerificationError):
                     return Checkpoint.opened(note, verifier=verifier)
