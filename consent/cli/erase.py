@@ -13,6 +13,8 @@ from consent.ledger import code
 from consent.ledger.ledger import REASONS, Ledger
 from consent.settings import ConsentSettings
 
+TERMINAL = "/dev/tty"
+"""Where somebody can be asked although standard input holds something else."""
 _CONSENT_ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -70,9 +72,9 @@ def _confirmed(count: int) -> bool:
         file=sys.stderr,
     )
     try:
-        with open("/dev/tty", "r+", encoding="utf-8") as terminal:
-            terminal.write("Type erase to go on: ")
-            terminal.flush()
+        with open(TERMINAL, "w", encoding="utf-8") as shown, open(TERMINAL, encoding="utf-8") as terminal:
+            shown.write("Type erase to go on: ")
+            shown.flush()
             answer = terminal.readline()
     except OSError:
         print("nobody can be asked here: say --yes. Nothing was erased", file=sys.stderr)

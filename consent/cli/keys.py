@@ -64,7 +64,7 @@ def _new(settings: ConsentSettings, args: argparse.Namespace) -> int:
 def _rotate(settings: ConsentSettings, args: argparse.Namespace) -> int:
     given = settings.ledger_key is not None
     path = ledger_file(settings)
-    if given and args.to is None:
+    if args.to is None and (given or path is None):
         print(
             "the ledger key comes from CONSENT_LEDGER_KEY: make the next one with `consent keys new --ledger`, keep it"
             " in a file, and name that with --to",
@@ -72,8 +72,10 @@ def _rotate(settings: ConsentSettings, args: argparse.Namespace) -> int:
         )
         return 2
     with existing_ledger(settings) as ledger:
+        named = None if args.to is None else _read(args.to, name=ledger.signer.name)
         if given or path is None:
-            ledger.rotate(_read(args.to))
+            if named is not None:
+                ledger.rotate(named)
             print(
                 "the new key signs from now on: put it into CONSENT_LEDGER_KEY, start the site again, and delete"
                 f" {args.to}"
@@ -82,20 +84,26 @@ def _rotate(settings: ConsentSettings, args: argparse.Namespace) -> int:
         key = path.with_name(path.name + KEY_SUFFIX)
         waiting = key.with_name(key.name + NEXT)
         # One that is there already was made by a rotation that was cut off, and may have been vouched for.
-        if args.to is not None:
-            replace_file(waiting, args.to.read_bytes(), mode=0o600)
-        elif not waiting.exists():
-            replace_file(waiting, f"{Signer.generate(ledger.signer.name).to_text()}\n".encode(), mode=0o600)
-        ledger.rotate(_read(waiting))
+        if named is not None or not waiting.exists():
+            successor = named or Signer.generate(ledger.signer.name)
+            replace_file(waiting, f"{successor.to_text()}\n".encode(), mode=0o600)
+        ledger.rotate(_read(waiting, name=ledger.signer.name))
         os.replace(waiting, key)
     print(f"the new key signs from now on, and lies at {key}: back it up. Running processes take it over by themselves")
     return 0
 
 
-def _read(path: Path) -> Signer:
+def _read(path: Path, *, name: str) -> Signer:
     try:
-        return Signer.from_text(path.read_text())
+        signer = Signer.from_text(path.read_text())
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(
             f"cannot be read: {error}", place=str(path), remedy="Name a file with a ledger key"
         ) from error
+    if signer.name != name:
+        raise ConfigurationError(
+            f"signs for {signer.name!r}, not for {name!r}",
+            place=str(path),
+            remedy="`consent keys new --ledger` makes a fitting one",
+        )
+    return signer
