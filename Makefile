@@ -26,6 +26,7 @@ browser: $(STAMP)
 	$(BIN)/python tests/browser/chromium.py
 
 bench: $(STAMP)
+	$(BIN)/python -m pip install --quiet --editable ".[server,dev,bench]"
 	$(BIN)/python -m bench
 
 clean:
