@@ -131,9 +131,7 @@ def test_a_new_language_begins_with_its_plural_rule() -> None:
     assert made.count('msgstr[5] ""') == sum(not isinstance(text, str) for text in ENGLISH.values())
 
 
-@pytest.mark.parametrize(
-    "tag", ["ar", "az", "cs", "es", "fr", "he", "hu", "hy", "ka", "lv", "mt", "pt", "sl", "tr"]
-)
+@pytest.mark.parametrize("tag", ["ar", "az", "cs", "es", "fr", "he", "hu", "hy", "ka", "lv", "mt", "pt", "sl", "tr"])
 def test_plural_rules_are_those_of_unicode(tag: str) -> None:
     """Write rules that gettext reads, and that tell the same numbers apart as CLDR does."""
     forms, rule = catalogues.plural_rule(tag)
