@@ -64,12 +64,16 @@ class Visitor:
         return "c" + hashlib.sha256(repr(state).encode()).hexdigest()[:12]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Known:
-    """Remember what the exact headers of a request mean under one edition, and what after they expire."""
+    """Remember what the exact headers of a request mean under one edition, and what after they expire.
+
+    `holds_at` is the count of revocations under which the choice was last found not to be withdrawn.
+    """
 
     visitor: Visitor
     expired: Visitor
+    holds_at: int = -1
 
 
 class Visitors:
@@ -81,27 +85,39 @@ class Visitors:
         self._once_name = site.once_cookie_name.encode()
         self._language_name = site.language_cookie_name.encode()
         self._country_header = site.settings.country_header.lower().encode()
-        self._known: dict[tuple[bytes | None, ...], _Known] = {}
+        self._known: dict[tuple[bytes | None, bytes | None, bytes | None, bytes | None], _Known] = {}
         self._edition = site.edition(site.now())
 
     async def visitor(self, headers: Headers, *, path: str) -> Visitor:
         """Return who asks for `path`. Never raises for anything a visitor can send."""
+        return self.recall(headers, path=path) or await self._recognise(headers, path=path)
+
+    def recall(self, headers: Headers, *, path: str) -> Visitor | None:
+        """Return who asks for `path`, None where these headers were not seen before."""
         now = self._site.now()
         edition = self._site.edition(now)
         if edition is not self._edition:
             self._edition, self._known = edition, {}
-        get = headers.get
-        cookies = get(b"cookie")
-        key = (cookies, get(b"accept-language"), get(b"sec-gpc"), get(self._country_header))
+        key = self._key(headers)
         known = self._known.get(key)
-        if known is None:
-            known = await self._recognise(*key)
+        return None if known is None else self._as_of(now, known, key[0], path=path)
+
+    def _key(self, headers: Headers) -> tuple[bytes | None, bytes | None, bytes | None, bytes | None]:
+        get = headers.get
+        return get(b"cookie"), get(b"accept-language"), get(b"sec-gpc"), get(self._country_header)
+
+    def _as_of(self, now: float, known: _Known, cookies: bytes | None, *, path: str) -> Visitor:
+        """Return a known visitor as of this moment."""
         visitor = known.visitor
         if visitor.expires_at is not None:
             if now >= visitor.expires_at:
                 visitor = known.expired
-            elif self._withdrawn(visitor):
-                visitor = replace(known.expired, consent=_taken_back(known.expired.consent, int(now)), _translations={})
+            elif known.holds_at != (revoked := self._site.ledger.revoked):
+                if self._withdrawn(visitor):
+                    taken_back = _taken_back(known.expired.consent, int(now))
+                    visitor = replace(known.expired, consent=taken_back, _translations={})
+                else:
+                    known.holds_at = revoked
         if cookies is not None and self._once_name in cookies:
             visitor = self._once(visitor, cookies, path=path, now=int(now))
         return visitor
@@ -121,11 +137,10 @@ class Visitors:
         ledger, made_at = self._site.ledger, visitor.decided_at
         return visitor.consent_id is not None and made_at is not None and ledger.withdrawn(visitor.consent_id, made_at)
 
-    async def _recognise(
-        self, cookies: bytes | None, accept_language: bytes | None, gpc: bytes | None, country: bytes | None
-    ) -> _Known:
-        """Return what headers mean, and remember it; a choice whose notice cannot be found now is looked up again."""
+    async def _recognise(self, headers: Headers, *, path: str) -> Visitor:
+        """Return who asks, and remember it; a choice whose notice cannot be found now is looked up again."""
         site = self._site
+        key = cookies, accept_language, gpc, country = self._key(headers)
         pairs = _pairs(cookies or b"")
         values = [value for name, value in pairs if name == self._name]
         chosen = next((value.decode("latin-1") for name, value in pairs if name == self._language_name), "")
@@ -151,8 +166,8 @@ class Visitors:
         if lasting and len(cookies or b"") <= LONGEST_KEPT:
             if len(self._known) >= CACHE_SIZE:
                 self._known.clear()
-            self._known[cookies, accept_language, gpc, country] = known
-        return known
+            self._known[key] = known
+        return self._as_of(site.now(), known, cookies, path=path)
 
     def _known_choice(self, choice: Choice, asked_under: Notice, nobody: Visitor) -> _Known:
         blank = nobody.consent
