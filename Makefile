@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-long lint types browser bench clean
+.PHONY: demo test test-long lint types browser bench catalogues clean
 
 demo: $(STAMP)
 	$(BIN)/consent demo
@@ -24,6 +24,9 @@ types: $(STAMP)
 
 browser: $(STAMP)
 	$(BIN)/python tests/browser/chromium.py
+
+catalogues: $(STAMP)
+	$(BIN)/python -m tests.catalogues
 
 bench: $(STAMP)
 	$(BIN)/python -m pip install --quiet --editable ".[server,dev,bench]"

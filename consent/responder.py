@@ -324,7 +324,12 @@ class Responder:
     # -- what is inserted
 
     def _in_language_of(self, body: bytes, response: MutableHeaders) -> Consent:
-        """Return the visitor's consent with the notice in the page's own language, where the site has it."""
+        """Return the visitor's consent with the notice in the page's own language, where the site has it.
+
+        Whoever switched the language is asked in the one they chose.
+        """
+        if self._visitor.chose_language:
+            return self._consent
         root = _ROOT.search(body, 0, 4096)
         found = _LANGUAGE.search(root[0]) if root else None
         tag = found[1].decode("ascii") if found else response.get("content-language", "")

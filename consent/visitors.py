@@ -34,7 +34,8 @@ class Visitor:
     """Hold what one request tells about its visitor.
 
     `consent_id` stays on the server. `cookies` are the names of all cookies the request carries; `once` tells that a
-    cookie for loading a service once was used up by this request.
+    cookie for loading a service once was used up by this request; `chose_language` that they switched the language,
+    which then goes before that of a page.
     """
 
     consent: Consent
@@ -43,6 +44,7 @@ class Visitor:
     expires_at: int | None = None
     cookies: tuple[str, ...] = ()
     once: bool = False
+    chose_language: bool = False
     _translations: dict[str, Consent] = field(default_factory=dict, repr=False)
 
     def in_language(self, notice: Notice) -> Consent:
@@ -142,9 +144,8 @@ class Visitors:
         pairs = _pairs(cookies or b"")
         values = [value for name, value in pairs if name == self._name]
         chosen = next((value.decode("latin-1") for name, value in pairs if name == self._language_name), "")
-        language = (site.spoken(chosen) if chosen else None) or site.negotiate(
-            (accept_language or b"").decode("latin-1")
-        )
+        switched = site.spoken(chosen) if chosen else None
+        language = switched or site.negotiate((accept_language or b"").decode("latin-1"))
         own = (self._name, self._once_name, self._language_name)
         names = tuple(name.decode("latin-1") for name, _ in pairs[:MOST_COOKIES] if name not in own)
         blank = Consent(
@@ -153,7 +154,7 @@ class Visitors:
             regime=regime_for((country or b"").decode("latin-1"), regimes=site.settings.regimes),
             gpc=gpc is not None and global_privacy_control(gpc.decode("latin-1").split(LINES)),
         )
-        nobody = Visitor(blank, cookies=names)
+        nobody = Visitor(blank, cookies=names, chose_language=switched is not None)
         known, lasting = _Known(nobody, nobody), True
         sealed = cookie.unseal(values[0], by=site.choice_signer) if len(values) == 1 else None
         if sealed is not None:
@@ -161,26 +162,28 @@ class Visitors:
             choice = cookie.read(sealed, notice=asked_under) if asked_under is not None else None
             lasting = asked_under is not None
             if choice is not None and asked_under is not None:
-                known = self._known_choice(choice, asked_under, blank, names)
+                known = self._known_choice(choice, asked_under, nobody)
         if lasting and len(cookies or b"") <= LONGEST_KEPT:
             if len(self._known) >= CACHE_SIZE:
                 self._known.clear()
             self._known[key] = known
         return self._as_of(site.now(), known, cookies, path=path)
 
-    def _known_choice(self, choice: Choice, asked_under: Notice, blank: Consent, names: tuple[str, ...]) -> _Known:
+    def _known_choice(self, choice: Choice, asked_under: Notice, nobody: Visitor) -> _Known:
+        blank = nobody.consent
         status = Status.GIVEN if choice.grants else Status.REFUSED
         consent = replace(blank, choice=replace(choice, consent_id=None), asked_under=asked_under, status=status)
         if choice.grants and not consent.granted:
             consent = replace(consent, status=Status.INVALIDATED)
-        visitor = Visitor(
-            consent,
+        visitor = replace(
+            nobody,
+            consent=consent,
             consent_id=choice.consent_id,
             decided_at=choice.decided_at,
             expires_at=self._site.expiry(choice),
-            cookies=names,
+            _translations={},
         )
-        return _Known(visitor, Visitor(replace(blank, status=Status.EXPIRED), cookies=names))
+        return _Known(visitor, replace(nobody, consent=replace(blank, status=Status.EXPIRED), _translations={}))
 
 
 def _taken_back(nobody: Consent, now: int) -> Consent:
