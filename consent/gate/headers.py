@@ -8,8 +8,8 @@ import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 from consent.choice.catalogue import Catalogue, Cookie, Service
+from consent.gate.inquest import refresh_target, verdict_of_address, verdict_of_link
 from consent.gate.rules import View
-from consent.gate.tags import refresh_target, verdict_of_address, verdict_of_link
 
 OWN_COOKIE = "consent"
 _EXPIRED = "Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT"
