@@ -30,14 +30,13 @@ class Document(Scanner):
     """Judge the tags of one document, and write what takes their place.
 
     `parked` holds the keys of the services something was parked for ("" for undeclared hosts), `found` the
-    undeclared third-party hosts that were seen; `granted` tells whether something of a granted service passed.
+    undeclared third-party hosts that were seen.
     """
 
     def __init__(self, view: View, *, charset: str, insert: Insert, depth: int, bases: tuple[Address, ...]) -> None:
         super().__init__()
         self.parked: set[str] = set()
         self.found: set[str] = set()
-        self.granted = False
         self._view = view
         self._charset = charset
         self._insert = insert
@@ -51,8 +50,12 @@ class Document(Scanner):
         self._bases = bases
         self._memory = self._view.memory(self._charset, self._depth, bases)
 
+    def _spelled(self, content: bytes) -> str:
+        """Return the text that an element's content means."""
+        return content.decode(self._charset, "replace")
+
     @abstractmethod
-    def _nested(self, text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def _nested(self, text: str, xml: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Gate a document that stands inside an attribute."""
 
     @property
@@ -67,7 +70,6 @@ class Document(Scanner):
             self.found.update(judged.found)
         if judged.held:
             self.parked.update(judged.held)
-        self.granted = self.granted or judged.granted
         before = self._before(judged, insertable) if insertable else b""
         if judged.rewritten is not None:
             self._put(
@@ -106,7 +108,7 @@ class Document(Scanner):
         key = b"\0" + held.tag + content
         judged = self._memory.get(key)
         if judged is None:
-            judged = self._join(held.judged, held.tag, self._judge.text(held.judged.text, content))
+            judged = self._join(held.judged, held.tag, self._judge.text(held.judged.text, self._spelled(content)))
             self._memory.keep(key, judged)
         return judged
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import IntEnum
+from functools import partial
 
 from consent.gate import skip
 from consent.gate.address import Address
@@ -15,6 +16,7 @@ from consent.gate.rules import View
 from consent.gate.scanner import CAP, CDATA_END, Bytes, Mode, end_at
 from consent.gate.tags import STYLE_STOP, Judged
 from consent.gate.tokens import HEAD, SCRIPT, TAG, end_of
+from consent.gate.xml import XmlGate
 
 __all__ = ["NOTHING", "Gate", "Insert"]
 
@@ -300,7 +302,7 @@ class Gate(Document):
             judged = self._judge.tag(tag, len(b"<script"))
             self._memory.keep(tag, judged)
         if judged.text:
-            judged = self._join(judged, tag, self._judge.text(judged.text, bytes(match[2])))
+            judged = self._join(judged, tag, self._judge.text(judged.text, self._spelled(bytes(match[2]))))
         self._memory.keep(bytes(match[0]), judged)
         return judged
 
@@ -378,11 +380,29 @@ class Gate(Document):
             self._rebase(gate._bases)
         return out
 
-    def _nested(self, text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Gate a document that stands inside an attribute."""
-        if self._depth >= DEPTH:
-            return ("",), ()
-        gate = Gate(self._view, charset="utf-8", depth=self._depth + 1, bases=self._bases)
-        gate.feed(text.encode("utf-8", "replace"))
-        gate.end()
-        return tuple(sorted(gate.parked)), tuple(sorted(gate.found))
+    def _nested(self, text: str, xml: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        return nested(self._view, self._depth, self._bases, text, xml)
+
+
+def nested(
+    view: View, depth: int, bases: tuple[Address, ...], text: str, xml: bool
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Gate a document that stands inside an attribute: for whom something in it is held, the undeclared hosts it asks.
+
+    Args:
+        view: the rules, for one set of allowed services.
+        depth: how many documents it stands inside of.
+        bases: where relative addresses may lead.
+        text: the document.
+        xml: whether a browser reads it as XML.
+    """
+    if depth >= DEPTH:
+        return ("",), ()
+    gate: Document
+    if xml:
+        gate = XmlGate(view, charset="utf-8", nested=partial(nested, view, depth + 1), bases=bases)
+    else:
+        gate = Gate(view, charset="utf-8", depth=depth + 1, bases=bases)
+    gate.feed(text.encode("utf-8", "replace"))
+    gate.end()
+    return tuple(sorted(gate.parked)), tuple(sorted(gate.found))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from urllib.parse import unquote
 
-from consent.gate import code, css, local, references
+from consent.gate import code, css, local
 from consent.gate.address import Address, read
 from consent.gate.elements import (
     ANIMATIONS,
@@ -24,8 +24,9 @@ from consent.gate.rules import Verdict, View
 
 _REFRESH = re.compile(r"""[\s\d.]*+[;,\s]*+(?:[uU][rR][lL]\s*+=\s*+)?["']?(.*)""", re.DOTALL)
 
-Nested = Callable[[str], tuple[tuple[str, ...], tuple[str, ...]]]
-"""Gates a document inside an attribute: for whom something in it is held, and the undeclared hosts it asks."""
+Nested = Callable[[str, bool], tuple[tuple[str, ...], tuple[str, ...]]]
+"""Gates a document inside an attribute: takes its text and whether it is XML, returns for whom something in it is held
+and the undeclared hosts it asks."""
 
 
 class Inquest:
@@ -165,18 +166,10 @@ class Inquest:
             return None
         if not document:
             return self._first_of(self.text(Text.CODE if self._name == b"script" else Text.STYLE, content.text))
-        if content.opaque and self._view.held_services:
-            return Verdict(None)
-        verdict = self._document(content.text)
-        if content.xml and verdict is None:
-            # What an element's content means to HTML, and what its prefix means, does not bind an XML reader.
-            verdict = self._document(content.markup) or self._first_of(
-                iter(self._view.held_inline(references.resolve(content.text)))
-            )
-        return verdict
+        return self._document(content.text, xml=content.xml)
 
-    def _document(self, text: str) -> Verdict | None:
-        held, found = self._nested(text)
+    def _document(self, text: str, *, xml: bool = False) -> Verdict | None:
+        held, found = self._nested(text, xml)
         self.found += found
         return Verdict(held[0] or None) if held else None
 
@@ -207,7 +200,7 @@ def refresh_target(value: str) -> str | None:
     return (match[1].rstrip("\"'") or None) if match else None
 
 
-def _outside(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _outside(text: str, xml: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return ("",), ()
 
 

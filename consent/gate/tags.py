@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from html import escape
 
 from consent.gate import references
@@ -65,7 +66,22 @@ class Judged:
         return not (self.held or self.found or self.granted) and self.rewritten is None
 
 
-def attributes(raw: bytes, charset: str) -> list[tuple[str, str, int, bool]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """Say how tags are read: as HTML, or as XML with the document's own entities.
+
+    `transforms` is the prefix of XSLT's elements in a document that has such, where attributes are made of texts.
+    """
+
+    xml: bool = False
+    entities: Mapping[str, str] = field(default_factory=dict)
+    transforms: bytes | None = None
+
+
+HTML = Dialect()
+
+
+def attributes(raw: bytes, charset: str, dialect: Dialect = HTML) -> list[tuple[str, str, int, bool]]:
     """Return every attribute as name, value, offset of its name, and whether it is the first of that name."""
     found = []
     seen = set()
@@ -73,7 +89,7 @@ def attributes(raw: bytes, charset: str) -> list[tuple[str, str, int, bool]]:
         value = match[2] if match[2] is not None else match[3] if match[3] is not None else match[4]
         name = match[1].lower().decode("latin-1")
         text = value.decode(charset, "replace") if value else ""
-        found.append((name, references.resolve(text), match.start(1), name not in seen))
+        found.append((name, references.resolve(text, more=dialect.entities), match.start(1), name not in seen))
         seen.add(name)
     return found
 
@@ -92,12 +108,22 @@ def _prefixed(tag: bytes, start: int, prefixes: dict[int, bytes]) -> bytes:
     return b"".join((*pieces, tag[last:]))
 
 
+def _unprefixed(tag: bytes, start: int, places: list[int]) -> bytes:
+    """Return an XML tag in which the colons of some attributes' names are hyphens: they would bind a prefix."""
+    whole = bytearray(tag)
+    for place in places:
+        match = ATTRIBUTE.match(tag, start + place)
+        if match is not None:
+            whole[match.start(1) : match.end(1)] = match[1].replace(b":", b"-")
+    return bytes(whole)
+
+
 def rewrite(tag: bytes, name_end: int, prefixes: dict[int, bytes], service: str, *, script: bool) -> bytes:
     """Return `tag` with attributes renamed by their offsets, and the service it is parked for after its name."""
     key = escape(service, quote=True).encode("ascii", "xmlcharrefreplace")
     pieces = [tag[:name_end], b' type="text/plain"' if script else b"", b' data-consent-service="', key, b'"']
     pieces.append(_prefixed(tag, name_end, prefixes))
-    if script and tag[1:name_end].lower() == b"style":
+    if script and tag[1:name_end].lower().rpartition(b":")[2] == b"style":
         pieces.append(STYLE_STOP)
     return b"".join(pieces)
 
@@ -105,21 +131,27 @@ def rewrite(tag: bytes, name_end: int, prefixes: dict[int, bytes], service: str,
 class Judge:
     """Judge start tags and element texts of pages of one charset under one view."""
 
-    def __init__(self, view: View, charset: str, bases: tuple[Address, ...], nested: Nested) -> None:
+    def __init__(
+        self, view: View, charset: str, bases: tuple[Address, ...], nested: Nested, dialect: Dialect = HTML
+    ) -> None:
         self._view = view
         self._charset = charset
         self._bases = bases
         self._nested = nested
+        self._dialect = dialect
 
     def _inquest(self, name: bytes, first: dict[str, str]) -> Inquest:
         return Inquest(self._view, self._bases, self._nested, name, first)
 
     def tag(self, tag: bytes, name_end: int) -> Judged:
         """Return what is known about a whole start tag; its name ends at offset `name_end`."""
-        name = tag[1:name_end].lower()
-        listed = attributes(tag[name_end:-1], self._charset)
+        prefix, name = b"", tag[1:name_end].lower()
+        if self._dialect.xml:
+            prefix, _, name = name.rpartition(b":")
+        listed = attributes(tag[name_end:-1], self._charset, self._dialect)
         first = {label: value for label, value, _, is_first in listed if is_first}
         inquest = self._inquest(name, first)
+        transforms = self._dialect.transforms
         held: dict[str, str] = {}
         mark = first.get(MARK)
         if mark is not None:
@@ -130,6 +162,8 @@ class Judge:
         else:
             for label, value in first.items():
                 found = inquest.attribute(label, value)
+                if found is None and transforms is not None and (prefix == transforms or "{" in value):
+                    found = next(map(Verdict, self._view.held_spelled(value)), None)
                 if found is not None:
                     held[label] = found.service or ""
         text = text_kind(name, first)
@@ -145,6 +179,8 @@ class Judge:
             parks_type = name in (b"script", b"style")
             names = set(held) | ({"type"} if parks_type else set()) | ({"name"} if name in FRAMES else set())
             renamed.update((name_end + place, PARKED) for label, _, place, _ in listed if label in names)
+            if self._dialect.xml:
+                tag = _unprefixed(tag, name_end, [place for label, _, place, _ in listed if label in names])
             rewritten = rewrite(tag, name_end, renamed, " ".join(keys), script=parks_type)
             if parks_type:
                 text = Text.NONE
@@ -174,15 +210,29 @@ class Judge:
         """Return a script's or style's start tag parked for what its text holds."""
         renamed = {
             name_end + place: PARKED if label == "type" else FOREIGN
-            for label, _, place, _ in attributes(tag[name_end:-1], self._charset)
+            for label, _, place, _ in attributes(tag[name_end:-1], self._charset, self._dialect)
             if label == "type" or _forged(label)
         }
         return rewrite(tag, name_end, renamed, service, script=True)
 
-    def text(self, kind: Text, content: bytes) -> Judged:
+    def sheet(self, raw: bytes) -> Judged:
+        """Return what is known about an instruction that asks for a style sheet, from what follows its target."""
+        first = {label: value for label, value, _, is_first in attributes(raw, self._charset) if is_first}
+        href = first.get("href", "")
+        inquest = self._inquest(b"link", {"rel": "stylesheet"})
+        verdict = inquest.attribute("href", href)
+        if href.strip().lower().startswith("data:") and first.get("type", "text/css").strip().lower() != "text/css":
+            # A transformation that a page brings along is a program.
+            verdict = verdict or Verdict(None)
+        return Judged(
+            name=b"",
+            held=(verdict.service or "",) if verdict is not None else (),
+            found=tuple(dict.fromkeys(inquest.found)),
+        )
+
+    def text(self, kind: Text, text: str) -> Judged:
         """Return what is known about the text of a script or style element."""
         inquest = self._inquest(b"style" if kind is Text.STYLE else b"script", {})
-        text = content.decode(self._charset, "replace")
         held = list(inquest.text(kind, text))
         return Judged(
             name=b"",

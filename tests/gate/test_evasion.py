@@ -89,7 +89,7 @@ def test_any_text_is_a_value_and_a_script(value: str) -> None:
         f"<iframe src='data:text/xsl,{XHTML.format(IMG)}'></iframe>",
         f"<iframe src='data:application/xhtml+xml,{XHTML.format('<title>' + IMG + '</title>')}'></iframe>",
         "<iframe src='data:image/svg+xml,<?xml-stylesheet href=\"//tracker.test/\"?><svg/>'></iframe>",
-        "<iframe src='data:text/xml,<!DOCTYPE x [<!ENTITY a \"b\">]><x/>'></iframe>",
+        "<iframe src='data:text/xml,<!DOCTYPE x [<!ENTITY a \"&#60;b/>\">]><x/>'></iframe>",
         "<p style=\"background:image-set('data:;base64,AA' 9x, '//tracker.test/' 1x)\">",
         "<style>p{background:image-set('/a{}' 9x, '//tracker.test/' 1x)}</style>",
         '<style>p{background:url("https:\\\f//tracker.test/")}</style>',
