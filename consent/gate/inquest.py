@@ -82,13 +82,13 @@ class Inquest:
         if name == b"base" and label == "href":
             return self._base(value)
         if self._loads(label) or (label == "href" and name not in (b"a", b"area", b"base", b"link")):
-            return self._address(value, document=name in DOCUMENTS)
+            return self.address(value, document=name in DOCUMENTS)
         return None
 
     def _all(self, values: Iterator[str] | list[str]) -> Verdict | None:
         held = None
         for value in values:
-            verdict = self._address(value)
+            verdict = self.address(value)
             held = held or verdict
         return held
 
@@ -96,19 +96,19 @@ class Inquest:
         if self._first.get("http-equiv", "").strip().lower() != "refresh":
             return None
         target = refresh_target(value)
-        return self._address(target, document=True) if target is not None else None
+        return self.address(target, document=True) if target is not None else None
 
     def _param(self, value: str) -> Verdict | None:
         if self._first.get("name", "").lower() not in ("src", "movie", "data", "code", "url", "filename"):
             return None
-        return self._address(value)
+        return self.address(value)
 
     def _link(self, value: str) -> Verdict | None:
         relations = self._first.get("rel", "").lower().split()
         if "stylesheet" not in relations and all(relation in QUIET for relation in relations):
             return None
         if not set(relations) <= CONNECTS | QUIET:
-            return self._address(value)
+            return self.address(value)
         held: Verdict | None = None
         for address in self._readings(value):
             verdicts = [self._note(owner.service, owner.host) for owner in self._view.rules.claimants(address)]
@@ -117,7 +117,7 @@ class Inquest:
         return held
 
     def _base(self, value: str) -> Verdict | None:
-        verdict = self._address(value)
+        verdict = self.address(value)
         address = read(value)
         if verdict is None and (address.host or address.relative):
             own = self._view.rules.has_own_paths
@@ -143,7 +143,8 @@ class Inquest:
             return None
         return Verdict(service)
 
-    def _address(self, value: str, *, document: bool = False) -> Verdict | None:
+    def address(self, value: str, *, document: bool = False) -> Verdict | None:
+        """Return for whom an address is held, whatever loads it."""
         held: Verdict | None = None
         for address in self._readings(value):
             if address.scheme and not address.host:
@@ -189,7 +190,7 @@ class Inquest:
             self.granted = self.granted or self._view.grants_inline(text)
             values = list(code.imports(text))
         for value in values:
-            verdict = self._address(value)
+            verdict = self.address(value)
             if verdict is not None:
                 yield verdict.service or ""
 
@@ -200,17 +201,18 @@ def refresh_target(value: str) -> str | None:
     return (match[1].rstrip("\"'") or None) if match else None
 
 
-def _outside(text: str, xml: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def nothing_nested(text: str, xml: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Hold every document that stands where none belongs."""
     return ("",), ()
 
 
-def verdict_of_address(view: View, address: str) -> Verdict | None:
+def verdict_of_address(view: View, address: str, *, bases: tuple[Address, ...] = ()) -> Verdict | None:
     """Return for whom an address outside of a page is held, or None where it passes."""
-    return Inquest(view, (), _outside, b"", {})._address(address)
+    return Inquest(view, bases, nothing_nested, b"", {}).address(address)
 
 
-def verdict_of_link(view: View, attributes: dict[str, str]) -> Verdict | None:
+def verdict_of_link(view: View, attributes: dict[str, str], *, bases: tuple[Address, ...] = ()) -> Verdict | None:
     """Return for whom a link with these attributes (`href`, `rel`, `imagesrcset`) is held, or None where it passes."""
-    inquest = Inquest(view, (), _outside, b"link", attributes)
+    inquest = Inquest(view, bases, nothing_nested, b"link", attributes)
     verdicts = [inquest.attribute(label, attributes[label]) for label in ("href", "imagesrcset") if label in attributes]
     return next((verdict for verdict in verdicts if verdict is not None), None)

@@ -159,6 +159,10 @@ class Judge:
             inquest.granted = verdict is None
             if verdict is not None:
                 held = dict.fromkeys(inquest.holding(), verdict.service or "")
+            # A mark speaks for what the element loads, and not for what runs beside it.
+            for label, value in first.items():
+                if label.startswith("on") and (found := inquest.attribute(label, value)) is not None:
+                    held[label] = found.service or ""
         else:
             for label, value in first.items():
                 found = inquest.attribute(label, value)

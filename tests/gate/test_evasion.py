@@ -148,6 +148,23 @@ def test_a_handler_is_parked_by_its_name() -> None:
 
 
 @pytest.mark.parametrize(
+    ("markup", "parked"),
+    [
+        ("<img data-consent=necessary src=/a onerror=trackerStats()>", {"tracker"}),
+        ("<img data-consent=necessary src=/a onerror='f()'>", set()),
+        ("<img data-consent=player src=/a onload='new Image().src=\"//tracker.test\"'>", {"player", "tracker"}),
+        ("<script data-consent=necessary src=/a.js onload=trackerStats()></script>", {"tracker"}),
+        ("<a data-consent=necessary onclick='fetch(\"https://player.test/\")'>x</a>", {"player"}),
+    ],
+)
+def test_a_mark_does_not_speak_for_event_handlers(markup: str, parked: set[str]) -> None:
+    """What a marked element loads is as the mark says; what its handlers run is judged by itself."""
+    out, gate = gated(markup)
+    assert gate.parked == parked
+    assert (b" onerror=t" in out, b" onload=" in out, b" onclick=" in out) == (False, False, False)
+
+
+@pytest.mark.parametrize(
     ("address", "markup", "parked"),
     [
         ("https://meridian.example/", "<script src=stats/a.js></script>", True),
