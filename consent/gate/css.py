@@ -9,10 +9,11 @@ _ESCAPE = re.compile(r"\\(?:([0-9a-fA-F]{1,6})(?:\r\n|[ \t\n\f\r])?|\r\n|[\n\r\f
 # The address stands in a look-ahead, so that one inside another is found as well. An unquoted one ends where CSS
 # would call it bad, a quoted one at the next such quote: neither can be scanned twice.
 _CALL = re.compile(
-    r"""(?is)(?:url(?:-prefix)?|src)\(\s*+(?=(?:"((?:[^"\\]|\\.)*+)|'((?:[^'\\]|\\.)*+)|((?:[^)"'(\s\\]|\\.)*+)))"""
-    r"""|@import(?:\s|/\*[^*]*+(?:\*(?!/)[^*]*+)*+\*/)*+(?=(?:"((?:[^"\\]|\\.)*+)|'((?:[^'\\]|\\.)*+)))"""
+    r"""(?s)(?:[uU][rR][lL](?:-[pP][rR][eE][fF][iI][xX])?|[sS][rR][cC])\(\s*+(?=(?:"((?:[^"\\]|\\.)*+)|'((?:[^'\\]|\\.)*+)|((?:[^)"'(\s\\]|\\.)*+)))"""
+    r"""|@[iI][mM][pP][oO][rR][tT](?:\s|/\*[^*]*+(?:\*(?!/)[^*]*+)*+\*/)*+(?=(?:"((?:[^"\\]|\\.)*+)|'((?:[^'\\]|\\.)*+)))"""
 )
-_SET = re.compile(r"(?i)(?:image-set|image|cross-fade)\(")
+# Looks for the rare bracket first, and back from there.
+_SET = re.compile(r"(?i)\((?:(?<=image-set\()|(?<=image\()|(?<=cross-fade\())")
 _STRING = re.compile(r"""(?s)"((?:[^"\\]|\\.)*+)|'((?:[^'\\]|\\.)*+)""")
 _CANDIDATE = re.compile(r"(?i)[(@\\]")
 # An escaped delimiter ends nothing; a URL drops the controls among these, and keeps the rest out of the host.

@@ -15,6 +15,7 @@ from functools import partial
 from consent.gate import references
 from consent.gate.address import Address
 from consent.gate.document import Document, Held
+from consent.gate.elements import BY_NAME, LISTS, ONE, SETS
 from consent.gate.insert import NOTHING, Insert
 from consent.gate.rules import Memory, View
 from consent.gate.scanner import CAP, Bytes, end_at
@@ -43,8 +44,24 @@ _ENTITY = re.compile(
     rb"[\t\n\r ]*+(?:<!ENTITY[\t\n\r ]++([^\t\n\r %&;\"'<>]++)[\t\n\r ]++"
     rb"""(?:"([^"&%<]*+)"|'([^'&%<]*+)')[\t\n\r ]*+>|""" + _COMMENT + rb")"
 )
+_LOADING = {
+    *(
+        label.encode()
+        for label in {*ONE, *SETS, *LISTS}.union(*BY_NAME.values())
+        if label.isalpha() and label != "href"
+    ),
+    *(b"srcdoc", b"style", b"content", b"value", b"values", b"to", b"from", b"by"),
+}
 _SECTION = re.compile(r"<!\[CDATA\[(.*?)(?:\]\]>|\Z)|<!--.*?(?:-->|\Z)|<\?.*?(?:\?>|\Z)|([^<]++|<)", re.DOTALL)
 _INSIDE = ((b"<![CDATA[", b"]]>"), (b"<!--", b"-->"), (b"<?", b"?>"))
+_INTEREST = re.compile(
+    rb"^<(?:[^\s/>:]*+:)?(?:script|style|svg|math|body|html)(?=[\s/>])|"
+    rb"""[\s"'](?:[^\s=:"']*+:)?(?:href\s*+=\s*+["'](?!#)|(?:"""
+    + b"|".join(sorted(_LOADING))
+    + rb")\s*+=|on[a-z]|data-consent|xmlns)|[ltc]\(|[&\\]",
+    re.IGNORECASE,
+)
+"""What a tag has that could load, hide or change something; only paths into the document itself are told apart."""
 _SHEET = b"<?xml-stylesheet"
 _FOREIGN = frozenset((b"svg", b"math"))
 _UNSURE = Judged(name=b"", held=("",))
@@ -123,6 +140,12 @@ class XmlGate(Document):
             elif match[1]:
                 self._close(bytes(match[2]))
                 pos = match.end()
+            elif (
+                self._root
+                and not (self._bases or self._dialect.transforms is not None)
+                and _INTEREST.search(match[0]) is None
+            ):
+                pos = match.end()
             else:
                 pos = self._start_tag(buf, match)
         return pos
@@ -182,6 +205,10 @@ class XmlGate(Document):
     def _close(self, name: bytes) -> None:
         if self._foreign and name.lower().rpartition(b":")[2] in _FOREIGN:
             self._foreign -= 1
+
+    @property
+    def _skips(self) -> bool:
+        return self._root and not self._bases and self._dialect.transforms is None
 
     def _bare(self, buf: Bytes, pos: int, end: int, opening: bytes) -> int:
         """Leave a tag that is past the cap its name and nothing else."""
