@@ -329,7 +329,7 @@ class Responder:
         Whoever switched the language is asked in the one they chose.
         """
         if self._visitor.chose_language:
-            return self._consent
+            return self._visitor.consent
         root = _ROOT.search(body, 0, 4096)
         found = _LANGUAGE.search(root[0]) if root else None
         tag = found[1].decode("ascii") if found else response.get("content-language", "")

@@ -202,6 +202,11 @@ def policy() -> dict[str, Any]:
     return common() | {"policy": described, "languages": languages}
 
 
+def receipt(records: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what the page of a receipt is given."""
+    return {"records": records, "has_id": True, "said": None, "code": "", "json_href": "/privacy/receipt.json"}
+
+
 def every(language: str) -> dict[str, tuple[str, dict[str, Any]]]:
     """Return, by name of the case, a template and what it is given."""
     named = {"slug": "cookies", "title": "Cookie policy", "effective": date(2026, 10, 1), "summary": ODD}
@@ -209,8 +214,9 @@ def every(language: str) -> dict[str, tuple[str, dict[str, Any]]]:
     version = {"version": "2", "effective": date(2026, 10, 1), "material": True, "summary": ODD, "href": "/2"}
     version |= {"languages": [{"tag": "en", "name": "English", "href": "/2/en"}], "sha256": {"en": DIGEST}}
     record = {"index": 7, "record": DIGEST[:32], "decided_at": MOMENT, "recorded_at": MOMENT, "status": "given"}
-    record |= {"purposes": {"analytics": True}, "services": {"vidbox": False}, "language": "en", "late": True}
-    record |= {"notice": DIGEST, "notice_href": f"/privacy/notices/{DIGEST}"}
+    answered = {"title": ODD, "yes": True, "services": [{"title": "vidbox", "yes": False, "services": []}]}
+    record |= {"answers": [answered, {"title": "media", "yes": False, "services": []}], "language": "en", "late": True}
+    record |= {"notice": DIGEST, "notice_href": f"/privacy/notices/{DIGEST}", "told": None}
     compared: dict[str, object] = {"policy": named, "a": "1", "b": "2"}
     blocks = [
         {"kind": kind, "html": Markup(html)}
@@ -264,11 +270,13 @@ def every(language: str) -> dict[str, tuple[str, dict[str, Any]]]:
         ),
         "comparison": ("consent_compare.html", compared | {"blocks": blocks, "whole_href": "?whole"}),
         "comparison, same": ("consent_compare.html", compared | {"blocks": blocks[:1], "whole_href": None}),
-        "receipt": (
-            "consent_receipt.html",
-            {"records": [record], "has_id": True, "json_href": "/privacy/receipt.json", "titles": {"vidbox": ODD}},
-        ),
-        "receipt, no number": ("consent_receipt.html", {"records": [], "has_id": False, "json_href": None}),
+        "receipt": ("consent_receipt.html", receipt([record, record | {"told": notice_content("uk")}])),
+        "receipt, by code": ("consent_receipt.html", receipt([record]) | {"code": "7Q3K-9F2M"}),
+        "receipt, no number": ("consent_receipt.html", receipt([]) | {"has_id": False, "said": "erasing"}),
+        **{
+            f"code, {step}": ("consent_code.html", {"step": step, "code": "7Q3K-9F2M"})
+            for step in ("enter", "made", "wrong", "confirm", "erased", "erasing")
+        },
         "notice": (
             "consent_notice.html",
             {"notice": notice_content(language), "digest": DIGEST, "json_href": "/privacy/notices/x.json"},

@@ -16,6 +16,8 @@ from consent.web.origin import safe_path
 NO_STORE = "no-store"
 FOR_EVER = "public, max-age=31536000, immutable"
 SHORTLY = "public, max-age=60"
+NO_REFERRER = "no-referrer"
+SAME_ORIGIN = "same-origin"
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'; "
@@ -51,11 +53,14 @@ class Answers:
         *,
         status: int = 200,
         cache: str = NO_STORE,
+        referrer: str = SAME_ORIGIN,
         language: str | None = None,
         **context: Any,
     ) -> HTMLResponse:
         """Return a page of our own."""
-        return self._render(request, template, context, status=status, cache=cache, language=language)
+        response = self._render(request, template, context, status=status, cache=cache, language=language)
+        response.headers["Referrer-Policy"] = referrer
+        return response
 
     def _render(
         self,
@@ -86,9 +91,11 @@ class Answers:
             headers["Vary"] = "Accept-Language, Cookie"
         return HTMLResponse(html, status, headers)
 
-    def json(self, content: Any, *, status: int = 200, cache: str = NO_STORE) -> JSONResponse:
+    def json(
+        self, content: Any, *, status: int = 200, cache: str = NO_STORE, referrer: str = SAME_ORIGIN
+    ) -> JSONResponse:
         """Return JSON."""
-        return JSONResponse(content, status, self._headers(cache))
+        return JSONResponse(content, status, self._headers(cache) | {"Referrer-Policy": referrer})
 
     def bytes(self, data: bytes, *, media_type: str, cache: str, etag: str = "") -> Response:
         """Return stored bytes exactly as they are."""
@@ -111,6 +118,6 @@ class Answers:
         return {
             "Cache-Control": cache,
             "Content-Security-Policy": _POLICY,
-            "Referrer-Policy": "same-origin",
+            "Referrer-Policy": SAME_ORIGIN,
             "X-Content-Type-Options": "nosniff",
         }

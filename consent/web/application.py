@@ -84,6 +84,8 @@ def build(site: Site) -> ASGIApp:
         Route("/state", choices.state),
         Route("/receipt", receipts.show),
         Route("/receipt.json", receipts.download),
+        Route("/receipt/code", receipts.by_code, methods=["GET", "POST"]),
+        Route("/schemas/{name}", receipts.published),
         Route("/erase", receipts.erase, methods=["POST"]),
         Route("/language", language, methods=["POST"]),
         Route("/assets/{name}", asset),
