@@ -196,10 +196,16 @@ def policy() -> dict[str, Any]:
         "source_href": "/privacy/policies/cookies/2026-10-01/en.md",
         "history_href": "/privacy/policies/cookies/history",
         "permanent_href": "/privacy/policies/cookies/2026-10-01/en",
+        "address": "https://meridian.example/privacy/policies/cookies/2026-10-01/en",
+        "feed_href": "/privacy/policies/cookies.atom",
         "in_force": False,
     }
-    languages = [{"tag": tag, "name": tag, "href": f"/privacy/policies/cookies/2026-10-01/{tag}"} for tag in LANGUAGES]
-    return common() | {"policy": described, "languages": languages}
+    base = "/privacy/policies/cookies/2026-10-01"
+    languages = [
+        {"tag": tag, "name": tag, "href": f"{base}/{tag}", "address": f"https://meridian.example{base}/{tag}"}
+        for tag in LANGUAGES
+    ]
+    return common() | {"policy": described, "languages": languages, "agreed": None}
 
 
 def receipt(records: list[dict[str, Any]]) -> dict[str, Any]:
@@ -264,6 +270,10 @@ def every(language: str) -> dict[str, tuple[str, dict[str, Any]]]:
             {"policies": [], "checkpoint": None, "stated": "requested", "agreed": [], "in_use": ["analytics", ODD]},
         ),
         "policy": ("consent_policy.html", policy()),
+        "policy, agreed earlier": (
+            "consent_policy.html",
+            policy() | {"agreed": {"version": "1", "day": date(2026, 5, 1), "href": "/privacy/policies/cookies/1...2"}},
+        ),
         "history": (
             "consent_history.html",
             {"policy": named, "versions": [version | {"compare_href": "/1...2"}, version | {"compare_href": None}]},

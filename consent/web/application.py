@@ -75,6 +75,8 @@ def build(site: Site) -> ASGIApp:
         Route("/", policies.index),
         Route("/checkpoint", policies.checkpoint),
         Route("/notices/{digest}", policies.notice),
+        Route("/policies.atom", policies.feed),
+        Route(slug + ".atom", policies.feed),
         Route(slug, policies.in_force),
         Route(slug + "/history", policies.history),
         Route(slug + "/{version}", _version_or_comparison(policies)),

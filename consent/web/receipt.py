@@ -20,7 +20,7 @@ from consent.ledger import code, receipt
 from consent.ledger.store import Record
 from consent.site import NO_ORIGIN, Site
 from consent.web import forms
-from consent.web.answers import FOR_EVER, NO_REFERRER, NO_STORE, Answers, visitor_of, wants_json
+from consent.web.answers import HOURLY, NO_REFERRER, NO_STORE, Answers, visitor_of, wants_json
 from consent.web.forms import FormError
 from consent.web.origin import Provenance, provenance
 from consent.web.throttle import Throttle
@@ -64,7 +64,7 @@ class Receipts:
         name = request.path_params["name"]
         if name not in FILES:
             return self._answers.error(request, 404)
-        return self._answers.bytes(receipt.schema(name), media_type=FILES[name], cache=FOR_EVER)
+        return self._answers.tagged(request, receipt.schema(name), media_type=FILES[name], cache=HOURLY)
 
     async def erase(self, request: Request) -> Response:
         """Withdraw everything, then forget which records are this visitor's."""
@@ -235,6 +235,7 @@ class Receipts:
     def _without_cookies(self, request: Request, response: Response) -> None:
         """Answer with the cookie of a refusal, and without the cookies of what needs a yes."""
         site, visitor = self._site, visitor_of(request)
+        self._answers.clear_site_data(response)
         notice = visitor.consent.notice
         choice = refusal(notice, now=int(site.now()))
         value = seal(choice, notice=notice, by=site.choice_signer)
