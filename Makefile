@@ -29,6 +29,7 @@ catalogues: $(STAMP)
 	$(BIN)/python -m tests.catalogues
 
 bench: $(STAMP)
+	$(BIN)/python -m pip install --quiet --editable ".[server,dev,bench]"
 	$(BIN)/python -m bench
 
 clean:
