@@ -333,3 +333,23 @@ def test_nobody_is_told_of_an_erasure_that_was_none(client: TestClient) -> None:
     """An address that claims an erasure says nothing to somebody whose records are there."""
     assert "Withdrawn and erased" not in client.get("/privacy/receipt?said=erased").text
     assert "receipt.x" not in client.get("/privacy/receipt?said=x").text
+
+
+def test_an_erasure_that_waits_is_said_to_wait(client: TestClient, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the ledger is down erasing withdraws at once, and the page says what was done and what is still to come."""
+    monkeypatch.setattr(site.ledger, "erase", lambda *arguments, **named: None)
+    response = client.post("/privacy/erase")
+    assert (response.status_code, response.headers["location"]) == (303, "/privacy/receipt?said=erasing")
+    page = client.get(response.headers["location"])
+    assert "Withdrawn: nothing that needs your yes is loaded any more." in page.text
+    assert "as soon as they can be" in page.text
+    assert client.get("/privacy/state").json()["status"] == "refused"
+
+
+def test_an_erasure_by_code_that_waits_is_said_to_wait(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, site: Site
+) -> None:
+    """The same holds for an erasure by code."""
+    typed = made(client)
+    monkeypatch.setattr(site.ledger, "erase", lambda *arguments, **named: None)
+    assert "as soon as they can be" in by_code(client, "erase_now", typed).text
