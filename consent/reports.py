@@ -46,6 +46,11 @@ class Reports:
         for name in names:
             self._tell(name, "is a cookie that no service names. Add it to the service, or to one that is necessary")
 
+    def undenied(self, reasons: Iterable[str]) -> None:
+        """Tell why a page's own Content-Security-Policy cannot deny what is not agreed to."""
+        for reason in reasons:
+            self._tell("Content-Security-Policy", f'{reason}. Set csp = "enforce", with undeclared = "hold"')
+
     def refused_origin(self, origin: str, *, origins: Iterable[str]) -> None:
         """Tell of an origin whose page tried to make a choice: an attack, or one of ours that is not configured."""
         known = ", ".join(origins) or "none are set"
