@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from consent.gate.address import normal_host, normal_path, read
 
-_LISTS = frozenset(
+DIRECTIVES = frozenset(
     (
         *("default-src", "script-src", "script-src-elem", "style-src", "style-src-elem", "img-src", "font-src"),
         *("connect-src", "media-src", "object-src", "frame-src", "child-src", "worker-src", "manifest-src"),
@@ -128,7 +128,7 @@ class Narrowing:
         for directive in directives:
             words = _WHITE.split(directive.strip("\t\n\f\r "))
             name = words[0].lower()
-            if name in seen or (name not in _LISTS and name != "report-uri"):
+            if name in seen or (name not in DIRECTIVES and name != "report-uri"):
                 yield directive
                 continue
             seen.add(name)
@@ -159,7 +159,7 @@ class Narrowing:
     def _undenied(self, headers: tuple[str, ...]) -> tuple[str, ...]:
         parts = [_lists(part) for header in headers for part in header.split(",")]
         # A policy that says nothing of any load was not made to deny one.
-        policies = [policy for policy in parts if not _LISTS.isdisjoint(policy)]
+        policies = [policy for policy in parts if not DIRECTIVES.isdisjoint(policy)]
         found: dict[str, None] = {}
         silent = []
         for kind, asked in _ASKED.items():
