@@ -29,7 +29,7 @@ from consent.fragments import Fragments
 from consent.gate import sources
 from consent.gate.bodies import Bodies
 from consent.gate.csp import Narrowing
-from consent.gate.rules import Rules
+from consent.gate.rules import Rules, Undeclared
 from consent.ledger.checkpoint import Signer, key_beside, note_name
 from consent.ledger.ledger import Ledger
 from consent.ledger.sqlite import SqliteStore
@@ -117,6 +117,7 @@ class Site:
         self.reports = Reports(self.rules, denied=settings.denies, count=self.ledger.count, clock=clock)
         self.narrowing = lru_cache(maxsize=64)(self._narrowing)
         self.policy = lru_cache(maxsize=64)(self._policy)
+        self.watch = lru_cache(maxsize=64)(self._watch)
         self.negotiate = lru_cache(maxsize=512)(self._negotiate)
         self._validity = Lifetime.parse(settings.validity)
         self._notices: dict[bytes, Notice] = {}
@@ -231,6 +232,14 @@ class Site:
             secure=self.settings.secure,
             reports=self.reports_address,
         )
+
+    def _watch(self, allowed: frozenset[str]) -> bytes:
+        """Return what watches the scripts of a page on which something is held back; nothing where nothing is."""
+        hold_rest = self.settings.undeclared is Undeclared.HOLD
+        if not self.settings.watch or (self.optional <= allowed and not hold_rest):
+            return b""
+        claims = sources.claims(self.catalogue, allowed, own_hosts=self.settings.hosts)
+        return self.fragments.watch(claims, hold_rest=hold_rest)
 
     def _negotiate(self, accept_language: str) -> str:
         wanted = []

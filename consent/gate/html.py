@@ -31,6 +31,7 @@ _DEPTH = 8
 _BASES = 16
 _SPACE = re.compile(rb"[\t\n\f\r ]*+")
 _LEADING = re.compile(rb"(?:\xef\xbb\xbf)?[\t\n\f\r ]*+")
+_OUTERMOST = (b"html", b"head")
 _DOCTYPE, _HTML = b"<!doctype", b"<html"
 _CDATA = b"<![CDATA["
 
@@ -87,7 +88,8 @@ class Gate(Scanner):
         self._charset = charset
         self._insert = insert
         self._depth = depth
-        self._phase = _Phase.START if insert.banner else _Phase.BODY
+        self._phase = _Phase.START if insert.banner or insert.watch else _Phase.BODY
+        self._watch = insert.watch
         self._fresh = True
         self._first_due = bool(insert.first_gated)
         self._context = Context()
@@ -171,6 +173,10 @@ class Gate(Scanner):
     def _leading(self, buf: Bytes, pos: int, eof: bool) -> int:
         """Go on to the first tag that tells whether this is a document, or where its body begins."""
         if self._phase is _Phase.HEAD:
+            if self._watch:
+                pos = self._watched(buf, pos, eof)
+                if self._watch:
+                    return pos
             return end_at(self._skip_head(buf, pos, pos + CAP))
         if self._fresh:
             if not eof and len(buf) < 3 and b"\xef\xbb\xbf".startswith(buf):
@@ -186,6 +192,22 @@ class Gate(Scanner):
             self._phase = _Phase.HEAD
         elif ahead[:1] != b"<" or (ahead[1:2] not in b"!?" and not ahead.startswith(_HTML)):
             self._phase = _Phase.BODY
+        return pos
+
+    def _watched(self, buf: Bytes, pos: int, eof: bool) -> int:
+        """Write what watches a document's scripts before its first element but `html` and `head`."""
+        pos = end_at(_SPACE.match(buf, pos))
+        ahead = bytes(buf[pos : pos + 2])
+        if ahead == b"<" and not eof:
+            return self._hold(pos, pos)
+        match = TAG.match(buf, pos)
+        if match is None:
+            waits = not ahead or ahead in (b"<!", b"<?") or (ahead[:1] == b"<" and ahead[1:].isalpha())
+        else:
+            waits = not match[1] and bytes(match[2]).lower() in _OUTERMOST
+        if not waits:
+            self._put(buf, pos, self._watch, pos)
+            self._watch = b""
         return pos
 
     def _other(self, buf: Bytes, pos: int, n: int, eof: bool) -> int:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Collection, Iterator
 from urllib.parse import quote
 
 from consent.choice.catalogue import Catalogue
+from consent.gate.address import normal_path
 
 NEEDS = ("data:", "blob:", "'unsafe-inline'", "'unsafe-eval'")
 """What a page may need without asking any host. This policy denies hosts; against injected code it does nothing."""
+_DECLARED_FIRST, _DECLARED_LAST = 0, 1
 _PATH_SAFE = "/!$&'()*+:=@-._~%"
 
 
@@ -41,6 +44,27 @@ def policy(
     if reports and secure:
         directives.append(["report-to", "consent"])
     return "; ".join(map(" ".join, directives))
+
+
+def claims(catalogue: Catalogue, allowed: Collection[str], *, own_hosts: Collection[str]) -> str:
+    """Return who claims which host, as the watching script reads it: the first claim that fits an address decides.
+
+    Each is a pattern for host, port and path; after an equals sign comes the key of a service that is not allowed.
+    """
+    found = [(own, _DECLARED_LAST, "") for own in own_hosts]
+    for service in catalogue.services:
+        key = "" if service.required or service.key in allowed else service.key
+        found += [(host, _DECLARED_FIRST, key) for host in service.hosts]
+    spelled = []
+    for declared, rank, key in found:
+        host, _, path = declared.partition("/")
+        name, _, port = host.partition(":")
+        # Browsers leave out the ports of the schemes themselves.
+        ported = rf":{port}" if port not in ("", "80", "443") else r"(:\d+)?"
+        path = normal_path(f"/{path}").rstrip("/")
+        pattern = re.escape(name) + ported + re.escape(quote(path)).replace("=", ".")
+        spelled.append((-len(name), name, rank, not port, -len(path), path, f"{pattern}={key}" if key else pattern))
+    return " ".join(dict.fromkeys(one[-1] for one in sorted(spelled)))
 
 
 def shared_hosts(catalogue: Catalogue, own_hosts: Collection[str]) -> dict[str, str]:
