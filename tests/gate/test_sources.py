@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from consent.choice.catalogue import Catalogue, Purpose, Service
-from consent.gate.sources import policy, shared_hosts
+from consent.gate.sources import claims, policy, shared_hosts
 
 NEEDS = "data: blob: 'unsafe-inline' 'unsafe-eval'"
 
@@ -80,3 +80,22 @@ def test_the_policy_is_the_same_in_every_process() -> None:
     a, b = service("a", "a.test"), service("b", "b.test")
     first = policy(catalogue(a, b), frozenset({"a", "b"}), own_hosts=["o.test"])
     assert first == policy(catalogue(b, a), ["b", "a"], own_hosts=["o.test"])
+
+
+def test_claims_for_the_watching_script() -> None:
+    """The longer host and path come first, a declared service before the site; what is allowed has no key."""
+    site = catalogue(
+        service("maps", "www.g.test/Maps=a"),
+        service("film", "film.test:8001", "g.test:443"),
+        service("shop", "own.test/shop"),
+        service("cdn", "c.test", purpose="necessary"),
+    )
+    assert claims(site, (), own_hosts=["own.test"]).split(" ") == [
+        r"www\.g\.test(:\d+)?/maps%3Da=maps",
+        r"film\.test:8001=film",
+        r"own\.test(:\d+)?/shop=shop",
+        r"own\.test(:\d+)?",
+        r"c\.test(:\d+)?",
+        r"g\.test(:\d+)?=film",
+    ]
+    assert "=" not in claims(site, {"maps", "film", "shop"}, own_hosts=["own.test"])

@@ -1,4 +1,4 @@
-/* asgi-consent: parks what scripts add without a yes. */
+/* asgi-consent: parks what scripts add. */
 'use strict'; {
   const { hosts, rest } = document.currentScript.dataset;
   const claims = hosts.split(' ').map((claim) => claim.split('='));
@@ -31,7 +31,7 @@
   };
 
   for (const type of Object.getOwnPropertyNames(window)) {
-    if (!/Element$|Node$|^Doc|Data$/.test(type)) continue;
+    if (!/^([A-Z].*)?(Element|Node|Data)$/.test(type)) continue;
     const { prototype } = window[type];
     for (const [name, own] of Object.entries(Object.getOwnPropertyDescriptors(prototype))) {
       const kind = own.set ? 'set' : 'value';
