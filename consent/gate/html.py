@@ -158,6 +158,7 @@ class Gate(Document):
             self._phase = _Phase.HEAD
         elif ahead[:1] != b"<" or (ahead[1:2] not in b"!?" and not ahead.startswith(_HTML)):
             self._phase = _Phase.BODY
+            return end_at(self._skip(buf, pos, pos + CAP))
         return pos
 
     def _watched(self, buf: Bytes, pos: int, eof: bool) -> int:
