@@ -321,6 +321,13 @@ def test_anything_else_is_untouched(behind: Behind, ask: Ask, content_type: str)
     assert answer.messages == plain.messages
 
 
+@pytest.mark.parametrize("body", [b"OK", b"no", b"1", b"a < b", b"plain text"])
+def test_text_sent_as_html_is_not_swallowed(behind: Behind, ask: Ask, body: bytes) -> None:
+    """An answer without any tag comes out as it went in, for who is still to be asked and for everybody else."""
+    assert ask(behind(answering(body))).body == body
+    assert ask(behind(answering(body), change_link="site", services={})).body == body
+
+
 def test_events_are_not_held(behind: Behind, ask: Ask) -> None:
     """Each event of a stream is sent on when it comes."""
     answer = ask(behind(answering([b"data: 1\n\n", b"data: 2\n\n", b""], content_type="text/event-stream")))
