@@ -18,6 +18,8 @@ import zstandard
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from consent import ConsentMiddleware
+from consent.gating import Gating
+from consent.kinds import Kind
 from consent.site import Site
 from tests.conftest import PAGE, Answer, Ask, MakeSite
 
@@ -109,6 +111,20 @@ def test_a_stream_flows(behind: Behind, ask: Ask) -> None:
     assert len(bodies) == 3
     assert len(bodies[0]["body"]) > 1500
     assert [message["more_body"] for message in bodies] == [True, True, False]
+
+
+def test_a_thousand_streams_hold_little(behind: Behind) -> None:
+    """Each of a thousand pages on their way holds less than one of its chunks, however much of it has gone by."""
+    chunk = b"<p>Harbour news.</p><img src=/own.png>" * 100
+    site = behind(answering()).site
+    assert site is not None
+    view = site.rules.view(frozenset())
+    gates = [Gating(Kind.HTML, view, encoding="utf-8", address="https://meridian.example/") for _ in range(1000)]
+    for _ in range(5):
+        for gate in gates:
+            assert len(gate.feed(chunk + b"<img alt='cut")) > 3000
+            assert sum(len(document._rest) for document in gate._documents) < 100
+            gate.feed(b"'>")
 
 
 @pytest.mark.parametrize("length", [True, False], ids=["length", "no length"])
