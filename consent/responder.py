@@ -157,7 +157,7 @@ class Responder:
                 content_type += f",{value.decode('latin-1')}"
             elif name in GATED_HEADERS:
                 gated = True
-        media_type = _media_type(content_type)
+        media_type = media_type_of(content_type)
         if gated:
             message = self._with_gated_headers(message, page=not media_type or media_type in HTML_TYPES)
         if media_type and media_type not in HTML_TYPES:
@@ -249,7 +249,7 @@ class Responder:
         assert start is not None  # noqa: S101 - _body is only reached while a start is held
         response = MutableHeaders(raw=start["headers"])
         content_type = response.get("content-type")
-        if self._untyped and not _looks_like_html(body):
+        if self._untyped and not looks_like_html(body):
             if self._decoder is not None:
                 body, self._decoder = bytes(self._coded), None
             self._start = None
@@ -412,7 +412,7 @@ def _host(scope: Scope) -> str:
 
 
 @lru_cache(maxsize=256)
-def _media_type(lines: str) -> str:
+def media_type_of(lines: str) -> str:
     """Return the media type a browser takes a response for, HTML where any of its `Content-Type` lines could mean it.
 
     Empty where the browser looks at the body itself. Browsers cut a type at a space, a semicolon or a parenthesis, skip
@@ -428,5 +428,5 @@ def _media_type(lines: str) -> str:
     return found
 
 
-def _looks_like_html(body: bytes) -> bool:
+def looks_like_html(body: bytes) -> bool:
     return body.lstrip(b"\t\n\f\r \xef\xbb\xbf").startswith(b"<")
