@@ -106,6 +106,10 @@ def run(args: argparse.Namespace) -> int:
 
     settings = ConsentSettings()
     catalogue = catalogue_of(settings, cookies=own_cookies(settings))
+    if not settings.file.is_file():
+        print(
+            f"consent: no {settings.file}: only the built-in services are known, and none is declared", file=sys.stderr
+        )
     begun = int(time.time())
     seen = _seen(args, prefix=settings.prefix)
     owners = Owners(catalogue, site_hosts=settings.hosts, pages=[page.page for page in seen])

@@ -24,6 +24,7 @@ CODES = {
 }
 """Every code with its meaning; a code is never used again for another."""
 SEVERITIES = dict.fromkeys(CODES, Severity.ERROR) | {"S009": Severity.WARNING, "S010": Severity.INFO}
+_WORDS: dict[type[Asked | Kept | Stored], str] = {Asked: "host", Kept: "cookie", Stored: "key"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,11 +99,10 @@ def _of_visit(visit: Visit, owners: Owners, regime: Regime) -> Iterator[Leak]:
         if not code:
             continue
         request = thing if isinstance(thing, Asked) else None
-        undeclared = "no service names this " + {Asked: "host", Kept: "cookie", Stored: "key"}[type(thing)]
         yield _leak(
             code,
             subject_of(thing),
-            undeclared if not owned.declared else f"belongs to {owned}, which is not allowed",
+            _what(thing, owned, code),
             _remedy(owned, code),
             visit.page,
             state=visit.state,
@@ -153,9 +153,17 @@ def _code(owned: Owned, allowed: frozenset[str], codes: tuple[str, str]) -> str:
     return codes[0] if owned.declared else codes[1]
 
 
+def _what(thing: Asked | Kept | Stored, owned: Owned, code: str) -> str:
+    if not owned.declared:
+        return f"no service of the site names this {_WORDS[type(thing)]}"
+    if code == "S010":
+        return f"belongs to {owned}, and stays until that site deletes it"
+    return f"belongs to {owned}, which is not allowed"
+
+
 def _remedy(owned: Owned, code: str) -> str:
     if code == "S010":
-        return "Nothing can be done here; the page of choices tells the visitor where to ask"
+        return "The page of choices tells the visitor where to ask"
     if owned.declared:
         return "`consent explain` tells what the gate sees; mark what it cannot see with data-consent"
     if owned.known:

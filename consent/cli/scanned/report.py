@@ -18,7 +18,6 @@ from consent.cli.findings.finding import Severity
 from consent.cli.scanned.leaks import CODES, SEVERITIES, Leak, judged, subject_of
 from consent.cli.scanned.observed import TOLD, Kept, Seen, State, Visit, host_of
 from consent.cli.scanned.owners import Owned, Owners
-from consent.shipped import TEMPLATES
 from consent.version import __version__
 
 SCHEMA = 1
@@ -62,11 +61,12 @@ class Scan:
 
     def summary(self) -> str:
         """Return what was found, in one sentence."""
-        counts = {one: sum(leak.severity is one for leak in self.leaks) for one in Severity}
+        counts = Counter(leak.severity for leak in self.leaks)
         words = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
-        told = [f"{n} {words[one]}{'s' if n != 1 else ''}" for one, n in counts.items() if n]
+        told = [f"{counts[one]} {words[one]}{'s' if counts[one] != 1 else ''}" for one in Severity if counts[one]]
+        verdict = [] if self.failed else ["nothing leaks, and all is declared"]
         pages = f"{len(self.seen)} page{'s' if len(self.seen) != 1 else ''}"
-        return f"{pages}: {', '.join(told) if told else 'nothing leaks, and all is declared'}."
+        return f"{pages}: {', '.join((*verdict, *told))}."
 
 
 def rows(scan: Scan) -> list[Row]:
@@ -258,13 +258,13 @@ def _fingerprint(leak: Leak) -> str:
 def as_html(scan: Scan, *, digest: str) -> str:
     """Return one page that needs nothing else to be read; `digest` is that of the JSON report."""
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+        loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    return environment.get_template("consent_scan.html").render(
+    return environment.get_template("report.html").render(
         scan=scan,
         begun=datetime.fromtimestamp(scan.begun, UTC).strftime("%Y-%m-%d %H:%M UTC"),
         version=__version__,

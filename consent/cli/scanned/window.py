@@ -9,27 +9,26 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from playwright.sync_api import Browser, Error, Frame, Locator, Request, TimeoutError
+from playwright.sync_api import Browser, Error, Frame, Locator, Page, Request, TimeoutError
 
 from consent.cli.scanned.browser import first_line
 from consent.cli.scanned.observed import Asked, Kept, Stored
 
 LONGEST_ADDRESS = 500
 LONGEST_NAME = 200
+LOAD_SECONDS = 10.0
+"""How long a page is waited for that has come and is not complete: some never are."""
+MOST_SCREENS = 60
+"""How far down a page is scrolled: some never end."""
 MOST_REQUESTS = 5000
 """How many requests of one visit are written down."""
 FIRST_ERROR = 400
 _WEB = ("http:", "https:", "ws:", "wss:")
 _DENIED = ("csp", "ERR_BLOCKED_BY_CSP")
 _SIGNAL = "Object.defineProperty(Navigator.prototype, 'globalPrivacyControl', { get: () => true, configurable: true })"
-_SCROLL = """async () => {
-  const height = () => document.documentElement.scrollHeight;
-  const end = Math.min(height(), 40000);
-  for (let y = 0; y < end; y += innerHeight || 600) {
-    scrollTo({ top: y, behavior: 'instant' });
-    await new Promise((done) => setTimeout(done, 40));
-  }
-  scrollTo({ top: height(), behavior: 'instant' });
+_SCROLL = """() => {
+  scrollBy({ top: innerHeight || 600, behavior: 'instant' });
+  return scrollY + innerHeight >= document.documentElement.scrollHeight - 2;
 }"""
 _STORAGE = """async () => {
   const found = [];
@@ -76,14 +75,13 @@ class Window:
         self._sockets: list[str] = []
         self._denied: set[Request] = set()
         self._pending: set[Request] = set()
-        self._initiators: dict[str, str] = {}
+        self._initiators: dict[str, list[str]] = {}
         self._context.on("request", self._requested)
         self._context.on("requestfinished", self._finished)
         self._context.on("requestfailed", self._failed)
         self._page = self._context.new_page()
         self._page.on("websocket", lambda socket: self._sockets.append(socket.url))
-        # A page that opens others is not followed there.
-        self._context.on("page", lambda page: page.close())
+        self._context.on("page", _shut)
         session = self._context.new_cdp_session(self._page)
         session.on("Network.requestWillBeSent", self._sent)
         session.send("Network.enable")
@@ -115,9 +113,8 @@ class Window:
         frames = initiator.get("stack", {}).get("callFrames") or [{}]
         place = initiator.get("url") or frames[0].get("url", "")
         line = initiator.get("lineNumber", frames[0].get("lineNumber"))
-        if place:
-            number = f", line {int(line) + 1}" if line is not None else ""
-            self._initiators.setdefault(url, f"{place[:LONGEST_ADDRESS]}{number}")
+        number = f", line {int(line) + 1}" if place and line is not None else ""
+        self._initiators.setdefault(url, []).append(place[:LONGEST_ADDRESS] + number)
 
     # -- what is done
 
@@ -143,9 +140,12 @@ class Window:
         """Wait as long as was asked for, and as long again at most for what is still on its way."""
         settle = self._patience.settle
         with suppress(Error):
-            self._page.wait_for_load_state("load", timeout=settle * 1000 + 1)
+            self._page.wait_for_load_state("load", timeout=min(self._patience.timeout, LOAD_SECONDS) * 1000)
         with suppress(Error):
-            self._page.evaluate(_SCROLL)
+            for _ in range(MOST_SCREENS):
+                if self._page.evaluate(_SCROLL):
+                    break
+                self._page.wait_for_timeout(40)
         begun = time.monotonic()
         while (spent := time.monotonic() - begun) < settle or (self._pending and spent < 2 * settle):
             self._page.wait_for_timeout(50)
@@ -154,6 +154,7 @@ class Window:
         """Write down requests from here on."""
         self._requests.clear()
         self._sockets.clear()
+        self._initiators.clear()
 
     def button(self, value: str) -> Locator | None:
         """Return the button of a form of ours that gives an answer, None where it is not shown."""
@@ -183,11 +184,13 @@ class Window:
 
     def asked(self) -> tuple[Asked, ...]:
         """Return the requests that were written down, in order."""
+        # The same address asked for several times has several initiators, in the same order.
+        told = {url: iter(initiators) for url, initiators in self._initiators.items()}
         listed = [
             Asked(
                 url=request.url[:LONGEST_ADDRESS],
                 kind=_kind(request),
-                initiator=self._initiators.get(request.url) or _frame(request),
+                initiator=next(told.get(request.url, iter(())), "") or _frame(request),
                 denied=request in self._denied,
             )
             for request in self._requests
@@ -224,6 +227,12 @@ class Window:
         with suppress(Error):
             return tuple(dict.fromkeys(self._page.evaluate(_LINKS)))
         return ()
+
+
+def _shut(page: Page) -> None:
+    """Close a page that was opened by another: nobody is followed there."""
+    with suppress(Error):
+        page.close()
 
 
 def _text(name: object) -> str:
