@@ -6,7 +6,7 @@ import asyncio
 import logging
 import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
 from functools import lru_cache
 from typing import Protocol
 from urllib.parse import quote
@@ -25,6 +25,7 @@ from consent.web.origin import safe_path
 logger = logging.getLogger("consent")
 
 HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
+GATED_TYPES = HTML_TYPES | {""}
 SNIFFED_TYPES = frozenset({"unknown/unknown", "application/unknown", "*/*"})
 """Media types that, like none at all, make a browser look at the body itself. Source: WHATWG MIME Sniffing §7."""
 WITHOUT_BODY = frozenset({204, 304})
@@ -99,6 +100,16 @@ class Responder:
     `confirming` tells that the request asks whether a page that was gated for this very state still holds.
     """
 
+    # Most answers are no pages, and need none of these.
+    _passing = False
+    _start: Message | None = None
+    _gate: charset.Stream | None = None
+    _scanner: Gate | None = None
+    _decoder: Decoder | None = None
+    _untyped = False
+    _refused = False
+    _negotiated = False
+
     def __init__(
         self,
         site: Site,
@@ -110,22 +121,19 @@ class Responder:
     ) -> None:
         self._site = site
         self._visitor = visitor
-        self._consent = visitor.consent
         self._send = send
         self._scope = scope
         self._confirming = confirming
-        self._start: Message | None = None
-        self._gate: charset.Stream | None = None
-        self._scanner: Gate | None = None
-        self._decoder: Decoder | None = None
-        self._waiting = bytearray()
-        self._untyped = False
-        self._coded = bytearray()
-        self._refused = False
-        self._negotiated = False
 
-    async def __call__(self, message: Message) -> None:
+    def __call__(self, message: Message) -> Awaitable[None]:
         """Take one message from the app, and send on what may pass."""
+        if not self._passing:
+            if message["type"] != "http.response.start" or not _is_plain(message.get("headers")):
+                return self._take(message)
+            self._passing = True
+        return self._send(message)
+
+    async def _take(self, message: Message) -> None:
         kind = message["type"]
         if kind == "http.response.start":
             await self._begin(message)
@@ -174,7 +182,11 @@ class Responder:
         if message["status"] in WITHOUT_BODY:
             if self._confirming and message["status"] == 304:
                 page = marked(
-                    message["headers"], site=self._site, visitor=self._visitor, consent=self._consent, confirming=True
+                    message["headers"],
+                    site=self._site,
+                    visitor=self._visitor,
+                    consent=self._visitor.consent,
+                    confirming=True,
                 )
                 message = {**message, "headers": page.headers}
             await self._send(message)
@@ -196,6 +208,7 @@ class Responder:
             await self._refuse("a part of a page cannot be gated")
             return
         self._start = message
+        self._waiting, self._coded = bytearray(), bytearray()
 
     async def _refuse(self, reason: str) -> None:
         """Answer 502: a page that cannot be gated is not passed."""
@@ -311,14 +324,19 @@ class Responder:
     # -- what is inserted
 
     def _in_language_of(self, body: bytes, response: MutableHeaders) -> Consent:
-        """Return the visitor's consent with the notice in the page's own language, where the site has it."""
+        """Return the visitor's consent with the notice in the page's own language, where the site has it.
+
+        Whoever switched the language is asked in the one they chose.
+        """
+        if self._visitor.chose_language:
+            return self._visitor.consent
         root = _ROOT.search(body, 0, 4096)
         found = _LANGUAGE.search(root[0]) if root else None
         tag = found[1].decode("ascii") if found else response.get("content-language", "")
         language = self._site.spoken(tag)
         if language is None:
             self._negotiated = len(self._site.settings.spoken) > 1
-            return self._consent
+            return self._visitor.consent
         return self._visitor.in_language(self._site.edition(self._site.now()).notices[language])
 
     def _insert(self, consent: Consent, page: Marked) -> Insert:
@@ -340,7 +358,7 @@ class Responder:
         return strictest != cookies or headers.hold_headers(raw, self._site.rules.view(frozenset())) != raw
 
     def _links(self, links: Iterable[bytes]) -> list[bytes]:
-        view = self._site.rules.view(self._consent.allowed)
+        view = self._site.rules.view(self._visitor.consent.allowed)
         return [link for _, link in headers.hold_headers([(b"link", link) for link in links], view)]
 
     def _cookies_to_expire(self, consent: Consent) -> Iterator[tuple[bytes, bytes]]:
@@ -360,7 +378,7 @@ class Responder:
         What is no `page`, whose headers are marked later, becomes this visitor's own here where it differs by visitor.
         The app's own message and list stay as they are: it may send the same ones to the next visitor.
         """
-        site, consent = self._site, self._consent
+        site, consent = self._site, self._visitor.consent
         response = MutableHeaders(raw=list(message["headers"]))
         cookies = response.getlist("set-cookie")
         hold_undeclared = site.settings.undeclared_cookies == "hold"
@@ -376,6 +394,21 @@ class Responder:
         if not page and self._differs(raw, cookies):
             raw = marked(raw, site=site, visitor=self._visitor, consent=consent, confirming=True, tagged=False).headers
         return {**message, "headers": headers.hold_headers(raw, site.rules.view(consent.allowed))}
+
+
+def _is_plain(headers: object) -> bool:
+    """Tell at a glance whether an answer is surely neither a page nor anything with headers to gate."""
+    if type(headers) is not list:
+        return False
+    named = dict(headers)
+    media_type = named.get(b"content-type")
+    return (
+        media_type is not None
+        and len(named) == len(headers)
+        and GATED_HEADERS.isdisjoint(named)
+        and b"".join(named).islower()
+        and _media_type(media_type.decode("latin-1")) not in GATED_TYPES
+    )
 
 
 def _fitted(html: bytes, page: Marked) -> bytes:

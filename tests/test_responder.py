@@ -350,6 +350,19 @@ def test_the_banner_speaks_the_language_of_the_page(behind: Behind, ask: Ask, la
     assert "Accept-Language" not in (answer.one("vary") or "")
 
 
+@pytest.mark.parametrize("page_language", ["en", "uk"])
+def test_the_banner_speaks_the_language_that_the_visitor_switched_to(
+    behind: Behind, ask: Ask, page_language: str
+) -> None:
+    """Whoever switched the language is asked in that one on pages of every language, with the direction marked."""
+    page = f'<!doctype html><html lang="{page_language}"><body></body></html>'.encode()
+    app = behind(answering(page), languages=("en", "uk"))
+    switched = ask(app, headers=[("cookie", "__Host-consent-language=uk")])
+    assert b'lang="uk" dir="ltr"' in switched.body
+    unknown = ask(app, headers=[("cookie", "__Host-consent-language=xx")])
+    assert f'lang="{page_language}" dir="ltr"'.encode() in unknown.body
+
+
 @pytest.mark.parametrize("accepted", ["uk", "UK", "uk-UA", "Uk_ua, uk;q=0.5", "fr, uk; q=0.9, en;q=0.1", "en;q=0, uk"])
 def test_the_banner_falls_back_to_the_browsers_language(behind: Behind, ask: Ask, accepted: str) -> None:
     """A page that does not say its language is asked in the browser's, and says so to caches."""
