@@ -407,7 +407,7 @@ def _is_plain(headers: object) -> bool:
         and len(named) == len(headers)
         and GATED_HEADERS.isdisjoint(named)
         and b"".join(named).islower()
-        and _media_type(media_type.decode("latin-1")) not in GATED_TYPES
+        and media_type_of(media_type.decode("latin-1")) not in GATED_TYPES
     )
 
 

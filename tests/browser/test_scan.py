@@ -90,7 +90,9 @@ def codes(answer: dict[str, Any]) -> set[tuple[str, str]]:
 
 async def tracker(request: Request) -> Response:
     """Answer anything a tracker is asked for, with a cookie of its own."""
-    return PlainTextResponse("", headers={"Set-Cookie": "lantern=1; Max-Age=3600; Path=/; SameSite=None; Secure; Partitioned"})
+    return PlainTextResponse(
+        "", headers={"Set-Cookie": "lantern=1; Max-Age=3600; Path=/; SameSite=None; Secure; Partitioned"}
+    )
 
 
 def news(tracker_port: int, *, script: bool) -> Starlette:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import sys
@@ -322,6 +323,53 @@ def test_without_playwright_it_says_what_to_install(
     monkeypatch.setitem(sys.modules, "playwright", None)
     assert main(["scan", PAGE]) == 1
     assert "asgi-consent[scan]" in capsys.readouterr().err
+
+
+@pytest.fixture
+def _unvisited(monkeypatch: pytest.MonkeyPatch, catalogue: Catalogue) -> None:
+    """Let a scan see one quiet page without a browser."""
+    monkeypatch.setattr(command, "_seen", lambda args, *, prefix: [Seen(page=PAGE, visits=(visit(asked=(OWN,)),))])
+
+
+@pytest.mark.usefixtures("_unvisited")
+def test_a_folder_without_configuration_is_noted(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where there is no configuration, one line says that nothing is declared, and the scan goes on."""
+    assert main(["scan", PAGE]) == 0
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1
+    assert "none is declared" in captured.err
+    assert "nothing leaks" in captured.out
+
+
+@pytest.mark.usefixtures("_unvisited")
+@pytest.mark.parametrize(
+    ("words", "told"), [(["--report", "nowhere/x.json"], "cannot write"), (["--store"], "no ledger at")]
+)
+def test_a_report_that_cannot_be_kept(
+    place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str], told: str
+) -> None:
+    """A folder that is not there, and a ledger that is not there, are one line and status 1; no ledger is made."""
+    monkeypatch.chdir(place.folder)
+    assert main(["scan", PAGE, *words]) == 1
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1
+    assert told in captured.err
+    assert not list(place.folder.glob("consent.db*"))
+
+
+@pytest.mark.usefixtures("_unvisited")
+def test_all_kinds_of_report_are_written(
+    place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One scan writes as many reports as are asked for, and archives the very bytes of its JSON report."""
+    place.publish()
+    monkeypatch.chdir(place.folder)
+    words = [word for kind in ("html", "json", "sarif") for word in ("--report", f"scan.{kind}")]
+    assert main(["scan", PAGE, *words, "--store"]) == 0
+    data = Path("scan.json").read_bytes()
+    assert f"as {hashlib.sha256(data).hexdigest()}." in capsys.readouterr().out
+    assert hashlib.sha256(data).hexdigest() in Path("scan.html").read_text(encoding="utf-8")
+    assert json.loads(Path("scan.sarif").read_text(encoding="utf-8"))["runs"][0]["results"] == []
 
 
 def test_pages_of_ours_are_not_followed() -> None:
