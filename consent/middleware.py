@@ -9,9 +9,10 @@ from functools import lru_cache
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from consent.codings import DECODERS
 from consent.errors import ConfigurationError
 from consent.gate import headers as gate_headers
-from consent.responder import DECODERS, Responder
+from consent.responder import Responder
 from consent.settings import ConsentSettings
 from consent.site import Site
 from consent.visitors import Headers, RawHeaders, Visitor, Visitors, gathered
@@ -31,14 +32,12 @@ SUBRESOURCES = frozenset(
         b"script",
         b"serviceworker",
         b"sharedworker",
-        b"style",
         b"track",
         b"video",
         b"worker",
-        b"xslt",
     }
 )
-"""Values of `Sec-Fetch-Dest` for which a browser never shows the answer as a page. Source: Fetch §2.2.7."""
+"""Values of `Sec-Fetch-Dest` for which a browser never makes a page of the answer. Source: Fetch §2.2.7."""
 PAGES = frozenset({b"document", b"embed", b"fencedframe", b"frame", b"iframe", b"object"})
 """Values of `Sec-Fetch-Dest` for which it does."""
 UNSCANNED = "http.response.zerocopysend"

@@ -17,11 +17,12 @@ from consent.cli.explained.source import FIRST_ERROR, Source, source
 from consent.cli.main import WRONG_USE
 from consent.declared import catalogue_of, own_cookies
 from consent.gate.rules import Rules
-from consent.responder import HTML_TYPES, looks_like_html, media_type_of
+from consent.kinds import Kind, kind_of, sniffed
 from consent.settings import ConsentSettings
 
 STATES = ("none", "refused", "accepted")
 ALLOW = "allow:"
+_XML = (Kind.XHTML, Kind.XML, Kind.SNIFFED_XML)
 _GATED_ALREADY = b"data-consent-service="
 
 
@@ -61,10 +62,12 @@ def run(args: argparse.Namespace) -> int:
     page = source(args.page)
     rules = Rules(catalogue, site_hosts=settings.hosts, undeclared=settings.undeclared)
     explanation = Explanation(headers=(), tags=(), inserted=(), parked=frozenset(), found=frozenset(), output=page.body)
-    is_page = _is_page(page)
+    kind = _kind(page)
+    is_page = kind is Kind.HTML or kind in _XML
     if is_page:
         explanation = explain_page(
             page.body,
+            kind=kind,
             content_type=page.content_type,
             rules=rules,
             allowed=allowed,
@@ -110,11 +113,12 @@ def _listed(keys: set[str]) -> str:
     return ", ".join(sorted(keys)) or "neither purposes nor services to ask about"
 
 
-def _is_page(page: Source) -> bool:
-    if not page.address:
-        return True
-    kind = media_type_of(page.content_type)
-    return kind in HTML_TYPES or (not kind and looks_like_html(page.body))
+def _kind(page: Source) -> Kind:
+    kind = kind_of(page.content_type)
+    if kind is Kind.UNKNOWN and page.address:
+        return sniffed(page.body)
+    # A file is somebody's page whatever it is called, unless its name says that it is XML.
+    return kind if page.address or kind in _XML else Kind.HTML
 
 
 def _notes(page: Source, *, is_page: bool) -> list[str]:
@@ -122,7 +126,7 @@ def _notes(page: Source, *, is_page: bool) -> list[str]:
     if page.status >= FIRST_ERROR:
         notes.append(f"the site answered {page.status}: this is its error page")
     if not is_page:
-        notes.append("this is no HTML page, so only its headers are gated")
+        notes.append("this is neither HTML nor XML, so that only its headers are explained")
     if is_page and _GATED_ALREADY in page.body:
         notes.append("this page has passed the gate already: explain what the app itself sends, before the middleware")
     return notes

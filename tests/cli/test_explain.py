@@ -178,6 +178,21 @@ def test_standard_input_is_read(
     assert [line for line, *_ in tags(explained(capsys, "-"))] == [2, 5, 6, 8]
 
 
+def test_xml_is_explained_as_such(site: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file whose name says that it is XML is read by the gate of XML, sections and instructions included."""
+    site.folder.joinpath("map.svg").write_text(
+        '<?xml-stylesheet href="https://stats.meridian.example/s.css"?>\n'
+        '<svg xmlns="http://www.w3.org/2000/svg"\n>'
+        "<style><![CDATA[a { background: url(https://player.lantern.example/1) }]]></style>\n"
+        '<image href="https://player.lantern.example/2"/></svg>'
+    )
+    answer = explained(capsys, "map.svg")
+    parked = [(tag["line"], tag["name"], tag["services"]) for tag in answer["tags"] if tag["done"] == "parked"]
+    assert parked == [(3, "<style>", ["lantern-video"]), (4, "<image>", ["lantern-video"])]
+    assert [tag["line"] for tag in answer["tags"] if tag["done"] == "emptied"] == [1]
+    assert answer["inserted"] == []
+
+
 def test_headers_of_an_address_are_explained(site: Place, serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:
     """Cookies are told without their values, links and policies with what becomes of them."""
     address = serve(
@@ -205,7 +220,7 @@ def test_headers_of_an_address_are_explained(site: Place, serve: Serve, capsys: 
     ("served", "told"),
     [
         ({"status": 404, "headers": (("Content-Type", "text/html"),)}, "answered 404"),
-        ({"body": b"{}", "headers": (("Content-Type", "application/json"),)}, "no HTML page"),
+        ({"body": b"{}", "headers": (("Content-Type", "application/json"),)}, "neither HTML"),
         ({"body": b'<p data-consent-service="x">', "headers": (("Content-Type", "text/html"),)}, "passed the gate"),
     ],
     ids=["error-page", "json", "gated-already"],

@@ -7,14 +7,20 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 
 from consent.choice.catalogue import Catalogue
 from consent.cli.explained.recorder import UNDECLARED, Reason, Recorder
 from consent.gate import charset, csp, headers
-from consent.gate.html import Gate, Insert
+from consent.gate.document import Document
+from consent.gate.html import Gate, nested
+from consent.gate.insert import NOTHING, Insert
 from consent.gate.rules import Rules, View
 from consent.gate.scanner import CAP
 from consent.gate.tags import Judged
+from consent.gate.xml import XmlGate
+from consent.gating import encoding_of
+from consent.kinds import Kind
 from consent.responder import GATED_HEADERS
 
 BANNER, ASSETS = b"<!--consent:banner-->", b"<!--consent:assets-->"
@@ -76,6 +82,7 @@ class Explanation:
 def explain_page(
     body: bytes,
     *,
+    kind: Kind = Kind.HTML,
     content_type: str,
     rules: Rules,
     allowed: frozenset[str],
@@ -86,29 +93,35 @@ def explain_page(
 
     Args:
         body: the page as the app sends it.
+        kind: what a browser reads it as: HTML, or a kind of XML.
         content_type: its `Content-Type` header, empty where there is none.
         rules: the site's rules.
         allowed: the keys of the services and purposes that are agreed to.
         asking: whether the visitor has something left to answer, and so meets the banner.
         address: the page's own absolute address, where it is known.
     """
-    encoding = charset.sniff(content_type, body)
+    encoding = encoding_of(kind, content_type, body)
     wide = charset.decodable(encoding) is charset.Kind.TRANSCODE
+    codec = "utf-8" if wide else charset.codec(encoding)
     recorder = Recorder(rules, allowed)
     witness = _Witness(recorder)
-    gate = Gate(
-        recorder.view,
-        charset="utf-8" if wide else charset.codec(encoding),
-        insert=Insert(
-            banner=BANNER if asking else b"",
-            first_gated=b"" if asking else ASSETS,
-            also_granted=True,
-            placeholder=witness.placeholder,
-        ),
-        address=address,
-        observer=witness,
+    insert = Insert(
+        banner=BANNER if asking else b"",
+        first_gated=b"" if asking else ASSETS,
+        also_granted=True,
+        placeholder=witness.placeholder,
     )
-    witness.gate = gate
+    if kind is Kind.HTML:
+        witness.gate = Gate(recorder.view, charset=codec, insert=insert, address=address, observer=witness)
+    else:
+        witness.gate = XmlGate(
+            recorder.view,
+            charset=codec,
+            nested=partial(nested, recorder.view, 0),
+            insert=NOTHING if kind is Kind.XML else insert,
+            bases=rules.page(address),
+            observer=witness,
+        )
     stream = charset.Transcoder(witness, charset=encoding) if wide else witness
     out = stream.feed(body) + stream.end()
     inserted = []
@@ -121,8 +134,8 @@ def explain_page(
         headers=(),
         tags=witness.parts(),
         inserted=tuple(inserted),
-        parked=frozenset(gate.parked),
-        found=frozenset(gate.found),
+        parked=frozenset(witness.gate.parked),
+        found=frozenset(witness.gate.found),
         output=out,
     )
 
@@ -131,7 +144,7 @@ class _Witness:
     """Watch a gate: keep what it is fed, so that places become lines, and what is told about each tag."""
 
     def __init__(self, recorder: Recorder) -> None:
-        self.gate: Gate
+        self.gate: Document
         self.out = bytearray()
         self._recorder = recorder
         self._fed = bytearray()
@@ -190,6 +203,8 @@ class _Witness:
         note = (
             "a tag that never ends; what is written after it could end it"
             if unfinished
+            else "what an XML reader makes of this could be anybody's"
+            if isinstance(self.gate, XmlGate)
             else "two readings of these bytes do not end alike, so neither goes on"
         )
         part = Part(

@@ -127,6 +127,11 @@ class _View(View):
         self._recorder.inline(text, keys)
         return keys
 
+    def held_spelled(self, text: str) -> tuple[str, ...]:
+        keys = super().held_spelled(text)
+        self._recorder.inline(text, keys)
+        return keys
+
     def grants_inline(self, text: str) -> bool:
         granted = super().grants_inline(text)
         if granted:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import http.client
+import mimetypes
 import sys
 import urllib.error
 import urllib.request
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NoReturn
 
+from consent.codings import DECODERS, CodingError
 from consent.errors import ConfigurationError
-from consent.responder import DECODERS
 from consent.version import __version__
 
 STDIN = "-"
@@ -48,7 +48,7 @@ def source(text: str) -> Source:
         if text == STDIN:
             return Source(name="(standard input)", body=_bounded(sys.stdin.buffer, "standard input"))
         with Path(text).open("rb") as file:
-            return Source(name=text, body=_bounded(file, text))
+            return Source(name=text, body=_bounded(file, text), content_type=mimetypes.guess_type(text)[0] or "")
     except OSError as error:
         raise ConfigurationError(f"cannot read {text}: {error.strerror or error}") from None
 
@@ -125,10 +125,10 @@ def _decoded(body: bytes, coding: str, name: str) -> bytes:
     decoder = maker()
     try:
         plain = b""
-        for at in range(0, len(body), 1 << 16):
-            plain += decoder.decompress(body[at : at + (1 << 16)])
+        for piece in decoder.pieces(body, last=True):
+            plain += piece
             if len(plain) > LONGEST:
                 _too_long(name)
-        return plain + decoder.flush()
-    except zlib.error:
+    except CodingError:
         raise ConfigurationError(f"the body of {name} is not in the content coding it is said to be in") from None
+    return plain
