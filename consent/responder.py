@@ -329,7 +329,9 @@ class Responder:
             banner=b"" if framed else _fitted(after_body(consent, next_path=path), page),
             first_gated=_fitted(fragments.assets(consent), page) if consent.answered else b"",
             also_granted=True,
-            placeholder=lambda service, tag: fragments.placeholder(consent, service=service, tag=tag, next_path=path),
+            placeholder=lambda service, tag, about: fragments.placeholder(
+                consent, service=service, tag=tag, about=about, next_path=path
+            ),
         )
 
     # -- headers

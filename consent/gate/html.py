@@ -294,7 +294,7 @@ class Gate(Scanner):
             self._first_due = False
             before = self._insert.first_gated
         if judged.held and judged.leaves_hole:
-            before += self._insert.placeholder(judged.held[0], judged.name.decode("ascii"))
+            before += self._insert.placeholder(judged.held[0], judged.name.decode("ascii"), judged.about)
         return before
 
     def _banner(self, buf: Bytes, pos: int, name: bytes) -> bytes:
