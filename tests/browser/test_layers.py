@@ -1,7 +1,8 @@
-"""Look at the layers a visitor meets, in a real browser: what they cover, how they open, and how a yes is taken back."""
+"""Look at the layers a visitor meets, in a real browser: what they cover, how they open, how a yes is taken back."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -31,7 +32,8 @@ SHIFT = """new Promise((done) => {
   let sum = 0, largest = '';
   new PerformanceObserver((list) => { for (const e of list.getEntries()) sum += e.value; })
     .observe({ type: 'layout-shift', buffered: true });
-  new PerformanceObserver((list) => { largest = list.getEntries().at(-1).element?.closest('#cst') ? 'banner' : 'page'; })
+  const placed = (entry) => entry.element?.closest('#cst') ? 'banner' : 'page';
+  new PerformanceObserver((list) => { largest = placed(list.getEntries().at(-1)); })
     .observe({ type: 'largest-contentful-paint', buffered: true });
   setTimeout(() => done([sum, largest]), 500);
 })"""
@@ -107,7 +109,7 @@ def test_the_banner_covers_a_third_at_most(demo: Demo, window: Open, large: bool
     )
     assert covered <= (640 * 2 if large else 640) / 3 + 1
     assert seen == 3
-    assert visitor.page.evaluate("document.documentElement.scrollWidth") <= 320
+    assert visitor.page.evaluate("document.querySelector('#cst').scrollWidth") <= 320
 
 
 def test_the_banner_shifts_nothing_and_is_not_the_largest_paint(demo: Demo, window: Open) -> None:
@@ -201,7 +203,7 @@ def test_a_placeholder_is_as_large_as_what_it_stands_for(demo: Demo, window: Ope
 
 
 def test_a_withdrawn_embed_is_parked_again_in_place(serve: Serve, window: Open) -> None:
-    """Accept, then withdraw in the dialog: the placeholder is back, the page stays, and what cannot be deleted is said."""
+    """Accept, withdraw in the dialog: the placeholder is back, the page stays, what cannot be deleted is said."""
     visitor = window(video_site(serve))
     visitor.open("/")
     visitor.page.evaluate("window.stayed = true")
@@ -297,12 +299,12 @@ def test_with_script_and_style_blocked_the_link_still_works(serve: Serve, window
     visitor.page.goto(visitor.site + "/")
     assert parked(visitor)
     visitor.page.locator("#cst [data-consent-open]").click()
-    visitor.page.wait_for_url("**/privacy/choices?*")
+    visitor.page.wait_for_url(re.compile("/privacy/choices"))
     visitor.page.locator('button[value="reject_all"]').click()
     visitor.page.goto(visitor.site + "/")
     assert visitor.page.locator("#cst").count() == 0
     visitor.page.locator(".cst-link a").click()
-    visitor.page.wait_for_url("**/privacy/choices?*")
+    visitor.page.wait_for_url(re.compile("/privacy/choices"))
     assert visitor.foreign == []
 
 

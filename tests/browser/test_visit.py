@@ -165,7 +165,7 @@ def test_one_embed_loads_once(demo: Demo, window: Open, script: bool) -> None:
     visitor = window(demo.site, script=script)
     visitor.open(ARTICLE)
     answer(visitor, "reject_all")
-    visitor.choose(visitor.page.locator('[data-cst-for="video-player"] button'))
+    visitor.choose(visitor.page.locator('[data-cst-for="video-player"] [form="cst-once"]'))
     assert visitor.foreign_hosts == {"video.localhost"}
     assert {cookie["name"] for cookie in visitor.context.cookies(demo.site)} == {CHOICE}
     visitor.forget()

@@ -156,7 +156,7 @@
     }
     again = reload;
     if (told) open(answer.href);
-    else dialog.close();
+    else if (!elsewhere) dialog.close();
     take(answer);
     const said = find('.cst-said');
     if (said && !elsewhere) said.textContent = said.dataset.saved;
