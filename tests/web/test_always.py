@@ -121,3 +121,18 @@ def test_a_purpose_that_holds_is_not_broken_up(first: tuple[str, ...]) -> None:
     client = visit()
     before = testing.grant(client, *first).json()["allowed"]
     assert always(client, "video").json()["allowed"] == before
+
+
+def test_two_tabs_answer_at_once() -> None:
+    """Record both answers that start from the same page; the one answered later is in the cookie."""
+    made = testing.site(services=SERVICES)
+    client = visit(made)
+    tabs = [visit(made), visit(made)]
+    testing.grant(tabs[0], "analytics", "media")
+    testing.refuse(tabs[1])
+    for tab in tabs:
+        for cookie in tab.cookies.jar:
+            client.cookies.jar.set_cookie(cookie)
+    assert client.get("/privacy/state").json()["status"] == "refused"
+    entries = [json.loads(body) for body in made.ledger.store.entries()]
+    assert [entry["kind"] for entry in entries].count("consent") == 2
