@@ -156,11 +156,12 @@ def test_the_second_layer_opens_in_place(demo: Demo, window: Open) -> None:
     visitor = window(demo.site)
     visitor.open(ARTICLE)
     page = visitor.page
-    for leave in (
+    leaves: list[Callable[[], object]] = [
         lambda: page.keyboard.press("Escape"),
         lambda: page.go_back(),
         lambda: page.locator("dialog .cst-plain").click(),
-    ):
+    ]
+    for leave in leaves:
         open_choices(visitor)
         assert page.get_by_role("dialog", name="Your privacy choices").is_visible()
         assert page.evaluate("document.activeElement.id") == "cst-heading"
