@@ -84,6 +84,20 @@ class ConsentSettings(BaseSettings):
     """What signs checkpoints; without it a key is made beside the ledger."""
     queue_dir: Path = Path("consent-queue")
     """Where refusals and withdrawals wait while the ledger is down."""
+    publish_every: str = "PT1H"
+    """How often a checkpoint is shown to everybody, so that its time tells nothing about a visitor."""
+    checkpoint_copy: Path | None = None
+    """Where the newest checkpoint is kept outside the database too; beside an SQLite ledger where it is not set."""
+    checkpoint_file: Path | None = None
+    """A file that each published checkpoint is written to."""
+    checkpoint_url: str = ""
+    """An address that each published checkpoint is sent to."""
+    timestamp_url: str = ""
+    """An RFC 3161 time-stamp authority that stamps each published checkpoint; needs the extra `timestamp`."""
+    retention: dict[Regime, str] = Field(
+        default_factory=lambda: {Regime.OPT_IN: "P3Y", Regime.OPT_OUT: "P2Y", Regime.NOTICE_ONLY: "P2Y"}
+    )
+    """How long a record is kept once its choice no longer holds, by regime; what is not named is kept for ever."""
     audit_tokens: tuple[SecretStr, ...] = ()
     """Who holds one may read the auditor's pages; without any these pages are off."""
     prefix: str = "/privacy"
@@ -92,6 +106,10 @@ class ConsentSettings(BaseSettings):
     """What happens to third-party hosts that no service names."""
     undeclared_cookies: Literal["pass", "hold"] = "pass"
     """What happens to cookies that the site sets and no service names."""
+    csp: Literal["off", "report-only", "enforce"] = "off"
+    """Whether pages get a Content-Security-Policy of ours, which denies every host but those allowed now."""
+    watch: bool = False
+    """Whether pages get a script that parks what their own scripts add for services not allowed."""
     notice_revision: int = Field(default=1, ge=1)
     """Raised by one, asks everybody again who granted something."""
     validity: str = "P6M"
@@ -106,6 +124,8 @@ class ConsentSettings(BaseSettings):
     """Share the choice among sub-domains of this domain; empty keeps it on one host, which is safer."""
     insecure_cookies: bool = False
     """Send cookies over plain HTTP. For a local machine only."""
+    clear_site_data: bool = False
+    """Whether a withdrawal makes the browser forget its cache and all storage of the site, and not only cookies."""
     max_body: int = Field(default=16_384, ge=1024)
     """The largest form or JSON body that is read, in bytes."""
     wording: dict[str, dict[str, str]] = Field(default_factory=dict)
@@ -196,6 +216,29 @@ class ConsentSettings(BaseSettings):
             raise ValueError("a choice can hold for 13 months at most: write 'P13M' or less")
         return validity
 
+    @field_validator("publish_every")
+    @classmethod
+    def _some_time(cls, every: str) -> str:
+        lifetime = Lifetime.parse(every)
+        if lifetime.session or lifetime.months or not lifetime.seconds:
+            raise ValueError(f"{every!r} is no pace: write 'PT1H', or 'P1D'")
+        return every
+
+    @field_validator("checkpoint_url", "timestamp_url")
+    @classmethod
+    def _web_address(cls, url: str) -> str:
+        if url and (urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname):
+            raise ValueError(f"{url!r} is no address: write it as 'https://witness.example/checkpoints'")
+        return url
+
+    @field_validator("retention")
+    @classmethod
+    def _bounded_retention(cls, retention: dict[Regime, str]) -> dict[Regime, str]:
+        for kept in retention.values():
+            if Lifetime.parse(kept).session:
+                raise ValueError("a record is kept for a time: write 'P3Y'")
+        return retention
+
     @field_validator("regimes", mode="before")
     @classmethod
     def _upper_countries(cls, regimes: Any) -> Any:
@@ -205,6 +248,11 @@ class ConsentSettings(BaseSettings):
     def folder(self) -> Path:
         """Return the folder that relative paths start from: where the configuration file lies."""
         return self._folder
+
+    @property
+    def file(self) -> Path:
+        """Return where the configuration is read from, whether or not there is such a file."""
+        return self._folder / self._file
 
     def path(self, relative: Path) -> Path:
         """Return a path of the configuration as an absolute one."""
@@ -236,6 +284,19 @@ class ConsentSettings(BaseSettings):
     def hosts(self) -> tuple[str, ...]:
         """Return the host names of the site's own origins."""
         return tuple(dict.fromkeys(urlsplit(origin).hostname or "" for origin in self.origins))
+
+    @property
+    def denies(self) -> bool:
+        """Tell whether our own policy is enforced: only where hosts that nobody declared are held too.
+
+        A policy can name what is allowed and nothing else, so that it cannot let them pass.
+        """
+        return self.csp == "enforce" and self.undeclared is Undeclared.HOLD
+
+    @property
+    def secure(self) -> bool:
+        """Tell whether the site's first origin is served by HTTPS."""
+        return bool(self.origins) and self.origins[0].startswith("https://")
 
     @property
     def name(self) -> str:

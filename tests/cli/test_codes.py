@@ -9,7 +9,9 @@ import pytest
 
 from consent.cli.findings.finding import CODES, Severity
 from consent.errors import ConfigurationError
-from consent.ledger.checkpoint import Signer
+from consent.ledger.checkpoint import Checkpoint, Signer
+from consent.settings import ConsentSettings
+from consent.site import Site
 from tests.cli.place import ORIGIN, SECRET, SERVICE, TOKEN, Change, Place, found, garbage, services
 
 ERROR, WARNING, INFO = Severity
@@ -40,9 +42,29 @@ def published_then(change: Change) -> Change:
     return both
 
 
+def ahead(place: Place) -> None:
+    """Leave a checkpoint outside the ledger that the ledger does not reach, as a restored backup does."""
+    signer = Signer.from_text((place.folder / "consent.db.key").read_text())
+    note = Checkpoint.signed(signer, size=9, root=b"r" * 32).note
+    (place.folder / "consent.db.checkpoint").write_bytes(note)
+
+
 def mode(path: str, bits: int) -> Change:
     """Return a change of a file's mode."""
     return lambda place: (place.folder / path).chmod(bits)
+
+
+def reported(*hosts: str, **values: object) -> Change:
+    """Return a change after which browsers have reported these hosts, each once as an image and once as a script."""
+
+    def change(place: Place) -> None:
+        place.set(**({"csp": "report-only"} | values))
+        site = Site(ConsentSettings.from_toml(place.config))
+        site.start()
+        site.reports.violations([(name, host) for host in hosts for name in ("img-src", "script-src-elem")])
+        site.close()
+
+    return change
 
 
 def template(name: str, content: str | bytes) -> Change:
@@ -103,6 +125,13 @@ CASES: list[tuple[str, Severity, str, str, Change]] = [
     ("C107", WARNING, "validity", "short", lambda p: p.set(validity="P27D")),
     ("C108", WARNING, "undeclared", "before anybody", lambda p: p.set(undeclared="allow")),
     ("C109", WARNING, "controller", "no name and no contact", lambda p: p.set(controller={"address": "1 Quay"})),
+    ("C120", WARNING, "csp", "'report'", lambda p: p.set(csp="enforce", undeclared="report")),
+    ("C121", INFO, "csp", "meridian.example", lambda p: p.set(csp="report-only")),
+    ("C122", WARNING, "x.example", "no service declares it (2 reports since 20", reported("x.example", "y.example")),
+    ("C122", WARNING, "www.youtube.com", "Built in are [services.youtube]", reported("www.youtube.com")),
+    ("C123", WARNING, "reader-stats", "nothing denies it (2 reports", reported("stats.meridian.example")),
+    ("C123", WARNING, "reader-stats", "was denied", reported("stats.meridian.example", csp="enforce")),
+    ("C124", WARNING, "static.meridian.example", "does not name it", reported("static.meridian.example")),
     ("C200", ERROR, "services.x", "nothing is said", lambda p: p.service("x")),
     ("C200", ERROR, "services.reader-stats", "'fun' does not exist", lambda p: p.service(purpose="fun")),
     ("C200", ERROR, "purposes.Fun", "is not a key", lambda p: p.set(purposes={"Fun": {}})),
@@ -211,6 +240,14 @@ CASES: list[tuple[str, Severity, str, str, Change]] = [
     ("C405", ERROR, "consent.db", "everybody", published_then(mode("consent.db", 0o644))),
     ("C406", ERROR, "queue_dir", "'consent-queue'", lambda p: (p.folder / "consent-queue").write_text("")),
     ("C406", ERROR, "queue_dir", "consent.toml/queue", lambda p: p.set(queue_dir="consent.toml/queue")),
+    ("C407", ERROR, "consent.db", "does not extend the checkpoint of 9 entries", published_then(ahead)),
+    (
+        "C408",
+        WARNING,
+        "retention.opt-out",
+        "'P23M'",
+        lambda p: p.set(retention={"opt-out": "P23M"}, regimes={"US": "opt-out"}, country_header="X-C"),
+    ),
     ("C500", ERROR, "languages", "'tlh'", lambda p: p.set(languages=["tlh"])),
     (
         "C501",

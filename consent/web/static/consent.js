@@ -75,7 +75,7 @@
         embeds.set(node, { keys, parked: node.cloneNode(true), hold });
         hold.remove();
       } else keys.forEach(fixed.add, fixed);
-      delete node.dataset.consentService;
+      node.removeAttribute('data-consent-service');
     }
     const others = due.filter((node) => node.localName !== 'script');
     for (const node of others) {
