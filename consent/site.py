@@ -49,7 +49,7 @@ logger = logging.getLogger("consent")
 MEMORY = ":memory:"
 NO_ORIGIN = "http://localhost"
 """Names the ledger of a site that has not said where it lives."""
-SHOWN_WHEN_ASKING = ("banner.", "choices.", "purpose.", "service.")
+SHOWN_WHEN_ASKING = ("banner.", "choices.", "placeholder.", "purpose.", "service.")
 LOOK_AGAIN_SECONDS = 10.0
 """How long an unknown notice digest is not looked up again, and a failed publication not tried again."""
 

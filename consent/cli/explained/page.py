@@ -219,7 +219,7 @@ class _Witness:
         self._parts = [(at, one) for at, one in self._parts if at < start]
         self._parts.append((start, part))
 
-    def placeholder(self, service: str, tag: str) -> bytes:
+    def placeholder(self, service: str, tag: str, about: Attributes) -> bytes:
         """Write nothing, and note that a placeholder would be written for a service the visitor can be asked about."""
         at, part = self._parts[-1]
         self._parts[-1] = (at, replace(part, placeholder=self._recorder.declared(service)))
