@@ -1,0 +1,408 @@
+"""Keep a ledger in PostgreSQL: many processes on many machines append to one log."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from consent.errors import LedgerCorruptError, LedgerUnavailableError, VerificationError
+from consent.ledger import merkle
+from consent.ledger.checkpoint import Checkpoint
+from consent.ledger.entry import Appended, Draft, leaf, pseudonym
+from consent.ledger.server import Server
+from consent.ledger.store import Document, Durability, Head, Record, Revocation, Seal, Total
+
+PAGE = 1_000
+"""How many entries are read at a time."""
+AHEAD = 100 * 86400
+"""Seconds for which partitions are made ahead."""
+_WIDTH = 1 << merkle.STRIDE
+_TURNS = 100
+"""How often a statement that another process was ahead of is made anew."""
+_SIZE = b"SELECT idx + 1 FROM consent.leaf ORDER BY idx DESC LIMIT 1"
+_APPEND = "SELECT idx, hash, record, recorded_at FROM consent.append(%s, %s, %b, %b, %b, %b, %b, %b, %b::bigint[], %b)"
+_ERASE = "SELECT idx, hash, record, recorded_at FROM consent.erase(%s, %s, %b, %b, %b, %b, %s, %b, %s)"
+
+
+class PostgresStore:
+    """Keep a ledger in the schema `consent` of the database at an address; see Store.
+
+    `address` is a connection URI (`postgresql://…`), which may name several hosts. Raises ConfigurationError if it is
+    none.
+    """
+
+    def __init__(self, address: str, *, origin: str, durability: Durability = Durability.SINGLE) -> None:
+        self._origin = origin
+        self._server = Server(address, origin=origin, durability=durability)
+        self._newest = 0
+        self._made_until = 0
+
+    def __repr__(self) -> str:
+        return f"<PostgresStore {self._server.place} of {self._origin}>"
+
+    @property
+    def origin(self) -> str:
+        """Return the origin whose ledger this is."""
+        return self._origin
+
+    @property
+    def place(self) -> str:
+        """Return where the ledger lies, without a password."""
+        return self._server.place
+
+    def open(self) -> None:
+        """Open the database, and make or migrate it where its role may; do nothing if it is open."""
+        with self._server.using():
+            pass
+
+    def close(self) -> None:
+        """Close the connections; the next use opens them again."""
+        self._server.close()
+
+    # --- the log
+
+    def append(self, drafts: Sequence[Draft], *, now: int) -> list[Appended]:
+        """Append entries in one statement, which takes the head of the log while it runs; see Store."""
+        if not drafts:
+            return []
+        records = [self._record(draft) for draft in drafts]
+        first = {record: draft for draft, record in zip(reversed(drafts), reversed(records), strict=True)}
+        unique = [(record, first[record]) for record in dict.fromkeys(records)]
+        salts = [b"" if draft.subject is None else secrets.token_bytes(16) for _, draft in unique]
+        beside = (
+            [draft.subject or b"" for _, draft in unique],
+            salts,
+            [self._revoked(draft, consent_id=draft.subject) for _, draft in unique],
+            [draft.revoked_before or 0 for _, draft in unique],
+            [draft.unique or "" for _, draft in unique],
+        )
+
+        def made(recorded_at: int) -> tuple[Any, ...]:
+            bodies = [
+                leaf(
+                    draft,
+                    record=record,
+                    origin=self._origin,
+                    recorded_at=recorded_at,
+                    subject=None if draft.subject is None else pseudonym(draft.subject, salt=salt),
+                )
+                for (record, draft), salt in zip(unique, salts, strict=True)
+            ]
+            hashes = [merkle.leaf_hash(body) for body in bodies]
+            return ([record for record, _ in unique], hashes, bodies, *beside)
+
+        known = {one.record: one for one in self._stamped(_APPEND, made, now=now)}
+        return [known[record] for record in records]
+
+    def _stamped(self, query: str, made: Any, *, now: int) -> list[Appended]:
+        """Run a statement that appends, at a time before which nothing was recorded."""
+        for _ in range(_TURNS):
+            recorded_at = max(now, self._newest)
+            self._make_months(recorded_at)
+            parameters = (self._server.durability.value, recorded_at, *made(recorded_at))
+            rows = self._server.repeated(query.encode(), parameters)
+            self._newest = max(recorded_at, *(row[3] for row in rows))
+            if rows[0][0] >= 0:
+                return [
+                    Appended(index=index, record=record, leaf_hash=node, recorded_at=moment)
+                    for index, node, record, moment in rows
+                ]
+        raise LedgerUnavailableError(f"{self._server.place}: others were always ahead")
+
+    def _make_months(self, recorded_at: int) -> None:
+        if recorded_at + AHEAD // 2 > self._made_until:
+            with self._server.writing() as connection:
+                connection.execute("SELECT consent.make_months(%s, %s)", (recorded_at, recorded_at + AHEAD))
+            self._made_until = recorded_at + AHEAD
+
+    def _settings(self) -> dict[str, bytes]:
+        if not self._server.settings:
+            self.open()
+        return dict(self._server.settings)
+
+    def _record(self, draft: Draft) -> UUID:
+        # Made from the request id, so that one index serves both; the key keeps anybody from making the way back.
+        name = f"request {draft.request_id}" if draft.unique is None else f"unique {draft.unique}"
+        key = self._settings()["record_key"]
+        return UUID(bytes=hashlib.blake2b(name.encode(), key=key, digest_size=16).digest(), version=4)
+
+    def erase(self, consent_id: bytes, *, draft: Draft, now: int) -> Appended:
+        """Delete the rows about a consent id and append `draft`, which names how many there were; see Store."""
+        record, revoked = self._record(draft), self._revoked(draft, consent_id=consent_id)
+        for _ in range(_TURNS):
+            count = self._count(consent_id)
+            # The entry about it is nobody's: with a subject it would itself be what is to be forgotten.
+            counted = replace(draft, content={**draft.content, "count": count}, subject=None, revokes=False, ends=False)
+
+            def made(
+                recorded_at: int, counted: Draft = counted, count: int = count
+            ) -> tuple[UUID, bytes, bytes, bytes, int, bytes, int]:
+                body = leaf(counted, record=record, origin=self._origin, recorded_at=recorded_at, subject=None)
+                before = draft.revoked_before or 0
+                return (record, merkle.leaf_hash(body), body, consent_id, count, revoked, before)
+
+            try:
+                (appended,) = self._stamped(_ERASE, made, now=now)
+            except LedgerUnavailableError as error:
+                # Meanwhile there was another entry about the same id.
+                if getattr(error.__cause__, "sqlstate", "") != "CN002":
+                    raise
+            else:
+                return appended
+        raise LedgerUnavailableError(f"{self._server.place}: others were always ahead")
+
+    def _count(self, consent_id: bytes) -> int:
+        row = self._one("SELECT count(*) FROM consent.subject WHERE consent_id=%s", consent_id)
+        return int(row[0]) if row else 0
+
+    def sweep(self) -> None:
+        """Do nothing: what was deleted is for the server's own vacuum."""
+
+    def head(self) -> Head:
+        """Return size and root of the tree."""
+        size = self._size()
+        return Head(size=size, root=merkle.root(self, size=size))
+
+    def _size(self) -> int:
+        row = self._one(_SIZE.decode())
+        return int(row[0]) if row else 0
+
+    def hashes(self, height: int, *, first: int, last: int) -> list[bytes]:
+        """Return hashes of complete subtrees, computing those that no sealing has kept yet; see merkle.Nodes."""
+        if height == 0:
+            return self._column("SELECT hash FROM consent.leaf WHERE idx >= %s AND idx < %s ORDER BY idx", first, last)
+        kept = self._column(
+            "SELECT hash FROM consent.node WHERE height=%s AND number >= %s AND number < %s ORDER BY number",
+            *(height, first, last),
+        )
+        if len(kept) < last - first:
+            begin = (first + len(kept)) * _WIDTH
+            below = self.hashes(height - merkle.STRIDE, first=begin, last=last * _WIDTH)
+            for start in range(0, len(below) - _WIDTH + 1, _WIDTH):
+                level = below[start : start + _WIDTH]
+                while len(level) > 1:
+                    level = [merkle.node_hash(level[n], level[n + 1]) for n in range(0, len(level), 2)]
+                kept += level
+        return kept
+
+    def entries(self, first: int = 0, *, last: int | None = None) -> Iterator[bytes]:
+        """Yield the exact bytes of entries, a page at a time, so that nobody waits for a slow reader."""
+        end = self._size() if last is None else last
+        while first < end:
+            until = min(first + PAGE, end)
+            # The times leave out the partitions of other months.
+            page = self._column(
+                "SELECT body FROM consent.entry WHERE idx >= %s AND idx < %s"
+                " AND recorded_at >= (SELECT recorded_at FROM consent.leaf WHERE idx=%s)"
+                " AND recorded_at <= (SELECT recorded_at FROM consent.leaf WHERE idx=%s) ORDER BY idx",
+                *(first, until, first, until - 1),
+            )
+            if len(page) != until - first:
+                raise LedgerCorruptError(f"an entry between {first} and {until} is missing")
+            yield from page
+            first = until
+
+    def index_at(self, moment: int) -> int:
+        """Return the index of the first entry recorded at or after a moment, by bisection: time never goes back."""
+        low, high = 0, self._size()
+        while low < high:
+            middle = (low + high) // 2
+            row = self._one("SELECT recorded_at FROM consent.leaf WHERE idx=%s", middle)
+            if row is None:
+                raise LedgerCorruptError(f"entry {middle} is missing")
+            low, high = (middle + 1, high) if row[0] < moment else (low, middle)
+        return low
+
+    def index_of(self, record: UUID) -> int | None:
+        """Return the index of the entry with this record id."""
+        row = self._one("SELECT idx FROM consent.leaf WHERE record=%s", record)
+        return None if row is None else int(row[0])
+
+    def publications(self) -> dict[str, bytes]:
+        """Return the entries that were appended under a unique name, by that name, in order of index."""
+        return dict(
+            self._rows(
+                "SELECT name, body FROM consent.publication JOIN consent.leaf USING (idx)"
+                " JOIN consent.entry USING (idx, recorded_at) ORDER BY idx"
+            )
+        )
+
+    def _rows(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
+        with self._server.using() as connection:
+            return connection.execute(query.encode(), parameters, binary=True).fetchall()
+
+    def _one(self, query: str, *parameters: object) -> tuple[Any, ...] | None:
+        return next(iter(self._rows(query, *parameters)), None)
+
+    def _column(self, query: str, *parameters: object) -> list[bytes]:
+        return [row[0] for row in self._rows(query, *parameters)]
+
+    # --- checkpoints
+
+    def seal(self, sign: Seal, *, name: str) -> Checkpoint:
+        """Return a checkpoint of the whole tree; what is signed is durable before it is signed.
+
+        Several processes may seal at once: all sign beginnings of the same log.
+        """
+        last = self._followed(name=name)
+        if last is not None and last.size == self._size():
+            return last
+        with self._server.writing() as connection:
+            row = connection.execute(_SIZE).fetchone()
+            size = int(row[0]) if row else 0
+        # The commit has waited for the standbys: whatever was counted outlives a failover.
+        self._keep_nodes(size)
+        checkpoint = sign(size, merkle.root(self, size=size))
+        with self._server.writing() as connection:
+            connection.execute(
+                "INSERT INTO consent.checkpoint VALUES (%s, %s) ON CONFLICT DO NOTHING",
+                (checkpoint.size, checkpoint.note),
+            )
+        return checkpoint
+
+    def _followed(self, *, name: str) -> Checkpoint | None:
+        row = self._one("SELECT size, note FROM consent.checkpoint ORDER BY size DESC LIMIT 1")
+        if row is None:
+            return None
+        try:
+            last = Checkpoint.unchecked(row[1], name=name)
+            extends = merkle.root(self, size=last.size) == last.root
+        except (VerificationError, ValueError) as error:
+            raise LedgerCorruptError(f"the checkpoint at {row[0]} entries cannot be followed: {error}") from error
+        if last.size != row[0] or not extends:
+            raise LedgerCorruptError(f"the ledger no longer extends its checkpoint at {row[0]} entries")
+        return last
+
+    def _keep_nodes(self, size: int) -> None:
+        height = merkle.STRIDE
+        while count := size >> height:
+            row = self._one("SELECT max(number) FROM consent.node WHERE height=%s", height)
+            first = 0 if row is None or row[0] is None else row[0] + 1
+            while first < count:
+                nodes = self.hashes(height, first=first, last=min(first + 64, count))
+                if not nodes:
+                    raise LedgerCorruptError(f"a leaf of subtree {first} of height {height} is missing")
+                with self._server.writing() as connection:
+                    connection.cursor().executemany(
+                        "INSERT INTO consent.node VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+                        [(height, number, node) for number, node in enumerate(nodes, first)],
+                    )
+                first += len(nodes)
+            height += merkle.STRIDE
+
+    def checkpoint(self) -> bytes | None:
+        """Return the signed note of the newest checkpoint."""
+        row = self._one("SELECT note FROM consent.checkpoint ORDER BY size DESC LIMIT 1")
+        return None if row is None else bytes(row[0])
+
+    # --- documents
+
+    def archive(self, document: Document) -> str:
+        """Keep a document unless it is kept already."""
+        with self._server.writing() as connection:
+            connection.execute(
+                "INSERT INTO consent.document VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                (
+                    bytes.fromhex(document.digest),
+                    document.kind,
+                    document.media_type,
+                    document.language,
+                    document.data,
+                ),
+            )
+        return document.digest
+
+    def document(self, digest: str) -> Document | None:
+        """Return the document of this digest (64 hex digits)."""
+        row = self._one(
+            "SELECT kind, media_type, data, language FROM consent.document WHERE digest=%s", bytes.fromhex(digest)
+        )
+        return None if row is None else _document(row)
+
+    def documents(self, prefix: str, *, kind: str) -> list[Document]:
+        """Return the documents of one kind whose digest begins with these hex digits, ordered by digest."""
+        low, high = bytes.fromhex(prefix.ljust(64, "0")), bytes.fromhex(prefix.ljust(64, "f"))
+        rows = self._rows(
+            "SELECT kind, media_type, data, language FROM consent.document"
+            " WHERE digest BETWEEN %s AND %s AND kind=%s ORDER BY digest",
+            *(low, high, kind),
+        )
+        return [_document(row) for row in rows]
+
+    # --- beside the log
+
+    def records_of(self, consent_id: bytes) -> list[Record]:
+        """Return the entries about one consent id, in order of index."""
+        rows = self._rows(
+            "SELECT idx, record, recorded_at, body, salt FROM consent.subject JOIN consent.leaf USING (idx)"
+            " JOIN consent.entry USING (idx, recorded_at) WHERE consent_id=%s ORDER BY idx",
+            consent_id,
+        )
+        return [
+            Record(index=index, record=record, recorded_at=recorded_at, body=body, salt=salt)
+            for index, record, recorded_at, body, salt in rows
+        ]
+
+    def give_code(self, consent_id: bytes, *, digest: bytes) -> int:
+        """Let the entries about a consent id be found by a receipt code."""
+        with self._server.writing() as connection:
+            return connection.execute(
+                "UPDATE consent.subject SET code=%s WHERE consent_id=%s", (digest, consent_id)
+            ).rowcount
+
+    def consent_id_of(self, digest: bytes) -> bytes | None:
+        """Return the consent id whose receipt code has this SHA-256."""
+        row = self._one("SELECT consent_id FROM consent.subject WHERE code=%s LIMIT 1", digest)
+        return None if row is None else bytes(row[0])
+
+    def revocation_key(self) -> bytes:
+        """Return the key under which revocations are kept."""
+        return self._settings()["revocation_key"]
+
+    def _revoked(self, draft: Draft, *, consent_id: bytes | None) -> bytes:
+        if draft.revoked_before is None or consent_id is None:
+            return b""
+        return hmac.digest(self.revocation_key(), consent_id, hashlib.sha256)
+
+    def revocations(self, position: int = 0) -> list[Revocation]:
+        """Return the revocations after a position, in order."""
+        rows = self._rows(
+            "SELECT position, key, before FROM consent.revocation WHERE position > %s ORDER BY position", position
+        )
+        return [Revocation(position=number, key=key, before=before) for number, key, before in rows]
+
+    def forget_revocations(self, before: int) -> None:
+        """Delete the revocations from before a Unix second."""
+        with self._server.writing() as connection:
+            connection.execute("DELETE FROM consent.revocation WHERE before < %s", (before,))
+
+    def add_totals(self, totals: Sequence[Total]) -> None:
+        """Add counts to those that are kept."""
+        # Always in the same order, so that no two processes wait for each other.
+        ordered = sorted((total.hour, total.name, total.subject, total.count) for total in totals)
+        with self._server.writing() as connection:
+            connection.cursor().executemany(
+                "INSERT INTO consent.total AS kept VALUES (%s, %s, %s, %s)"
+                " ON CONFLICT (hour, name, subject) DO UPDATE SET count = kept.count + excluded.count",
+                ordered,
+            )
+
+    def totals(self, name: str, *, first: int = 0, last: int | None = None) -> list[Total]:
+        """Return the totals of one name and those below it; see Store."""
+        rows = self._rows(
+            "SELECT hour, name, subject, count FROM consent.total"
+            " WHERE hour >= %s AND hour < %s AND (name = %s OR starts_with(name, %s))"
+            ' ORDER BY hour, name COLLATE "C", subject COLLATE "C"',
+            *(first, 2**62 if last is None else last, name, f"{name}."),
+        )
+        return [Total(hour=hour, name=each, subject=subject, count=count) for hour, each, subject, count in rows]
+
+
+def _document(row: Sequence[Any]) -> Document:
+    kind, media_type, data, language = row
+    return Document(kind=kind, media_type=media_type, data=data, language=language)
