@@ -339,7 +339,10 @@ def ledger_from(
         store = store_from(settings.ledger, settings=settings, origin=origin)
     return Ledger(
         store,
-        signer=lambda: signer_from(settings, origin=origin),
+        # Without a folder to make a key in there is nothing to wait for: what is missing is said at once.
+        signer=signer_from(settings, origin=origin)
+        if is_postgres(settings.ledger)
+        else lambda: signer_from(settings, origin=origin),
         queue_dir=settings.path(settings.queue_dir),
         clock=clock,
     )

@@ -32,13 +32,15 @@ _ERASE = "SELECT idx, hash, record, recorded_at FROM consent.erase(%s, %s, %b, %
 class PostgresStore:
     """Keep a ledger in the schema `consent` of the database at an address; see Store.
 
-    `address` is a connection URI (`postgresql://…`), which may name several hosts. Raises ConfigurationError if it is
-    none.
+    `address` is a connection URI (`postgresql://…`), which may name several hosts; `server` is what talks to it, where
+    there is one already. Raises ConfigurationError if the address is none.
     """
 
-    def __init__(self, address: str, *, origin: str, durability: Durability = Durability.SINGLE) -> None:
+    def __init__(
+        self, address: str, *, origin: str, durability: Durability = Durability.SINGLE, server: Server | None = None
+    ) -> None:
         self._origin = origin
-        self._server = Server(address, origin=origin, durability=durability)
+        self._server = server or Server(address, origin=origin, durability=durability)
         self._newest = 0
         self._made_until = 0
 
@@ -63,6 +65,14 @@ class PostgresStore:
     def close(self) -> None:
         """Close the connections; the next use opens them again."""
         self._server.close()
+
+    def exists(self) -> bool:
+        """Tell whether there is a ledger; make none."""
+        return self._server.exists()
+
+    def doubts(self) -> list[str]:
+        """Return what the server says that does not go with the durability it is to have, as sentences."""
+        return self._server.doubts()
 
     # --- the log
 
@@ -165,10 +175,11 @@ class PostgresStore:
 
     def head(self) -> Head:
         """Return size and root of the tree."""
-        size = self._size()
+        size = self.size()
         return Head(size=size, root=merkle.root(self, size=size))
 
-    def _size(self) -> int:
+    def size(self) -> int:
+        """Return how many entries there are."""
         row = self._one(_SIZE.decode())
         return int(row[0]) if row else 0
 
@@ -192,7 +203,7 @@ class PostgresStore:
 
     def entries(self, first: int = 0, *, last: int | None = None) -> Iterator[bytes]:
         """Yield the exact bytes of entries, a page at a time, so that nobody waits for a slow reader."""
-        end = self._size() if last is None else last
+        end = self.size() if last is None else last
         while first < end:
             until = min(first + PAGE, end)
             # The times leave out the partitions of other months.
@@ -209,7 +220,7 @@ class PostgresStore:
 
     def index_at(self, moment: int) -> int:
         """Return the index of the first entry recorded at or after a moment, by bisection: time never goes back."""
-        low, high = 0, self._size()
+        low, high = 0, self.size()
         while low < high:
             middle = (low + high) // 2
             row = self._one("SELECT recorded_at FROM consent.leaf WHERE idx=%s", middle)
@@ -250,13 +261,13 @@ class PostgresStore:
         Several processes may seal at once: all sign beginnings of the same log.
         """
         last = self._followed(name=name)
-        if last is not None and last.size == self._size():
+        if last is not None and last.size == self.size():
             return last
         with self._server.writing() as connection:
             row = connection.execute(_SIZE).fetchone()
             size = int(row[0]) if row else 0
         # The commit has waited for the standbys: whatever was counted outlives a failover.
-        self._keep_nodes(size)
+        self.keep_nodes(size)
         checkpoint = sign(size, merkle.root(self, size=size))
         with self._server.writing() as connection:
             connection.execute(
@@ -278,7 +289,8 @@ class PostgresStore:
             raise LedgerCorruptError(f"the ledger no longer extends its checkpoint at {row[0]} entries")
         return last
 
-    def _keep_nodes(self, size: int) -> None:
+    def keep_nodes(self, size: int) -> None:
+        """Keep the roots of the complete subtrees among the first `size` leaves."""
         height = merkle.STRIDE
         while count := size >> height:
             row = self._one("SELECT max(number) FROM consent.node WHERE height=%s", height)

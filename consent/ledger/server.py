@@ -25,6 +25,7 @@ from psycopg.rows import TupleRow
 
 from consent.errors import ConfigurationError, LedgerCorruptError, LedgerUnavailableError
 from consent.ledger.store import Durability
+from consent.ledger.transfer import COPYING
 
 CONNECTIONS = 4
 """The most connections of one process."""
@@ -71,9 +72,13 @@ class Connection(psycopg.Connection[TupleRow]):
 
 
 class Server:
-    """Lend connections to the ledger at an `address` (`postgresql://…`) to any thread; none is carried over a fork."""
+    """Lend connections to the ledger at an `address` (`postgresql://…`) to any thread; none is carried over a fork.
 
-    def __init__(self, address: str, *, origin: str, durability: Durability) -> None:
+    `copying` opens one into which a copy is not finished.
+    """
+
+    def __init__(self, address: str, *, origin: str, durability: Durability, copying: bool = False) -> None:
+        self._copying = copying
         self._options = _options(address)
         self.place = _place(self._options)
         self._origin = origin
@@ -188,6 +193,16 @@ class Server:
             raise
         return connection
 
+    def exists(self) -> bool:
+        """Tell whether the database has a ledger."""
+        with self._translated(), self.connect() as connection:
+            return applied(connection) > 0
+
+    def doubts(self) -> list[str]:
+        """Return what the server says that does not go with the durability it is to have."""
+        with self.using() as connection:
+            return list(doubts(connection, durability=self.durability))
+
     def connect(self) -> Connection:
         """Return a new connection, for which the caller answers; psycopg's errors are not translated."""
         connection = Connection.connect(**self._options, autocommit=True, prepare_threshold=None)
@@ -199,6 +214,7 @@ class Server:
         scripts = migrations()
         if applied(connection) < len(scripts):
             migrate(connection, origin=self._origin, place=self.place)
+            connection.patience = type(connection).patience
         done = applied(connection)
         if done > len(scripts):
             raise ConfigurationError(
@@ -214,7 +230,7 @@ class Server:
                 place=self.place,
                 remedy="Put its origin first in `origins`, or use a new ledger",
             )
-        if "copying" in settings:
+        if COPYING in settings and not self._copying:
             raise ConfigurationError(
                 "a copy into this ledger is not finished", place=self.place, remedy="Run `consent ledger copy` again"
             )
@@ -228,7 +244,9 @@ class Server:
 
 def applied(connection: psycopg.Connection[TupleRow]) -> int:
     """Return how many migrations the database has."""
-    if connection.execute("SELECT to_regclass('consent.migration') IS NULL").fetchone() == (True,):
+    # Read as rows: what a session has cached about names may be older than a lock it was given.
+    there = "SELECT EXISTS (SELECT FROM pg_catalog.pg_tables WHERE schemaname = 'consent' AND tablename = 'migration')"
+    if connection.execute(there).fetchone() == (False,):
         return 0
     row = connection.execute("SELECT coalesce(max(number), 0) FROM consent.migration").fetchone()
     return int(row[0]) if row else 0
@@ -239,11 +257,15 @@ def migrate(connection: psycopg.Connection[TupleRow], *, origin: str, place: str
 
     Raises ConfigurationError where the schema `consent` is somebody else's.
     """
+    if isinstance(connection, Connection):
+        # A migration takes as long as it takes.
+        connection.patience = None
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         # Another process may have been first.
         done = applied(connection)
-        if done == 0 and connection.execute("SELECT to_regnamespace('consent') IS NULL").fetchone() == (False,):
+        taken = "SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'consent')"
+        if done == 0 and connection.execute(taken).fetchone() == (True,):
             raise ConfigurationError(
                 "this database has a schema `consent` that is not a ledger",
                 place=place,
@@ -302,6 +324,9 @@ def _ends_session(error: psycopg.Error) -> bool:
 def _options(address: str) -> dict[str, Any]:
     try:
         options = conninfo.conninfo_to_dict(address)
+        # A sign of a password that was not written as %2F and the like splits the address elsewhere.
+        if not str(options.get("port", 0)).replace(",", "").isdigit() or "@" in str(options.get("dbname", "")):
+            raise psycopg.ProgrammingError
     except psycopg.ProgrammingError:
         # What libpq says may show a part of a password.
         raise ConfigurationError(

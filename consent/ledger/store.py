@@ -102,6 +102,9 @@ class Store(Nodes, Protocol):
     def origin(self) -> str:
         """Return the origin whose ledger this is."""
 
+    def exists(self) -> bool:
+        """Tell whether there is a ledger; make none."""
+
     def open(self) -> None:
         """Open the database, and make or migrate it; do nothing if it is open."""
 

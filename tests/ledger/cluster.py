@@ -105,9 +105,13 @@ class Server:
             "pg_basebackup", "-D", str(self.data), "-h", str(primary.sockets), "-U", USER, "-c", "fast", "--no-sync"
         )
         (self.data / "standby.signal").touch()
-        source = f"host={primary.sockets} user={USER} application_name={self.name}"
-        self.settings["primary_conninfo"] = source
+        self.turn_to(primary)
         self.start()
+
+    def turn_to(self, primary: Server) -> None:
+        """Let a standby that is stopped, or is reloaded later, follow a server."""
+        with (self.data / "postgresql.auto.conf").open("a") as file:
+            file.write(f"primary_conninfo = 'host={primary.sockets} user={USER} application_name={self.name}'\n")
 
     def start(self) -> None:
         """Start the server and wait until it can be asked."""
@@ -156,6 +160,11 @@ class Server:
         with self.connect() as connection:
             for name, value in settings.items():
                 connection.execute(f"ALTER SYSTEM SET {name} = '{value}'".encode())
+        self.reload()
+
+    def reload(self) -> None:
+        """Let the server read its settings again."""
+        with self.connect() as connection:
             connection.execute("SELECT pg_reload_conf()")
 
     def promote(self) -> None:

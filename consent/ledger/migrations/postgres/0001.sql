@@ -192,9 +192,10 @@ DECLARE
 BEGIN
     WHILE extract(epoch FROM month) <= last LOOP
         name := 'entry_' || to_char(month, 'YYYY_MM');
-        IF to_regclass('consent.' || name) IS NULL THEN
+        IF NOT EXISTS (SELECT FROM pg_class WHERE relname = name AND relnamespace = 'consent'::regnamespace) THEN
             PERFORM pg_advisory_xact_lock(1131367528);
-            IF to_regclass('consent.' || name) IS NULL THEN
+            -- Another process may have been first.
+            IF NOT EXISTS (SELECT FROM pg_class WHERE relname = name AND relnamespace = 'consent'::regnamespace) THEN
                 EXECUTE format('CREATE TABLE consent.%I (LIKE consent.entry INCLUDING INDEXES)', name);
                 EXECUTE format(
                     'ALTER TABLE consent.entry ATTACH PARTITION consent.%I FOR VALUES FROM (%s) TO (%s)',
