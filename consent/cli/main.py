@@ -17,6 +17,7 @@ COMMANDS = {
     "check": "say what is wrong with a site's configuration",
     "demo": "serve an invented news site and its pretend trackers",
     "policy": "list, begin, publish, compare and restore policy versions",
+    "ledger": "make, migrate, copy and look at the ledger's database",
     "export": "export the ledger for an auditor",
     "verify": "check an exported bundle offline",
 }

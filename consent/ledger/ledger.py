@@ -216,6 +216,11 @@ class Ledger:
 
     # --- reading, and what happens outside a visit
 
+    @property
+    def revoked(self) -> int:
+        """Return how many revocations have been noted: what was not withdrawn is not while this stays the same."""
+        return self._revocations.count
+
     def withdrawn(self, consent_id: bytes, decided_at: int) -> bool:
         """Tell whether a cookie of this id, made at this Unix second, has been withdrawn or erased since."""
         return self._revocations.cover(consent_id, decided_at=decided_at)

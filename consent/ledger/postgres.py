@@ -74,6 +74,14 @@ class PostgresStore:
         """Return what the server says that does not go with the durability it is to have, as sentences."""
         return self._server.doubts()
 
+    def pending(self) -> list[str]:
+        """Return the SQL of the migrations that the database does not have yet."""
+        return self._server.pending()
+
+    def migrate(self) -> bool:
+        """Make or migrate the ledger and let the site's role in; tell whether there is such a role."""
+        return self._server.migrated()
+
     # --- the log
 
     def append(self, drafts: Sequence[Draft], *, now: int) -> list[Appended]:

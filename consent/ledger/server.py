@@ -40,6 +40,7 @@ PAUSE = 0.1
 UNSAFE = "CN001"
 """The SQLSTATE of our own for a server that is not as durable as the settings say."""
 _MIGRATIONS = Path(__file__).parent / "migrations" / "postgres"
+_ROLES = Path(__file__).parent / "roles.sql"
 _LOCK = 1131367527
 _WAIT = 0.1
 T = TypeVar("T")
@@ -50,6 +51,11 @@ log = logging.getLogger("consent.ledger")
 def migrations() -> list[str]:
     """Return the numbered migrations, oldest first."""
     return [path.read_text(encoding="utf-8") for path in sorted(_MIGRATIONS.glob("*.sql"))]
+
+
+def roles() -> str:
+    """Return the SQL that lets the site's role in."""
+    return _ROLES.read_text(encoding="utf-8")
 
 
 class Connection(psycopg.Connection[TupleRow]):
@@ -197,6 +203,19 @@ class Server:
         """Tell whether the database has a ledger."""
         with self._translated(), self.connect() as connection:
             return applied(connection) > 0
+
+    def pending(self) -> list[str]:
+        """Return the SQL of the migrations that are not applied yet."""
+        with self._translated(), self.connect() as connection:
+            return migrations()[applied(connection) :]
+
+    def migrated(self) -> bool:
+        """Apply what is pending and let the role `consent_web` in; tell whether there is one."""
+        with self.using(), self._translated(), self.connect() as connection:
+            found = connection.execute("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = 'consent_web')").fetchone()
+            if found == (True,):
+                connection.execute(roles().encode())
+            return found == (True,)
 
     def doubts(self) -> list[str]:
         """Return what the server says that does not go with the durability it is to have."""

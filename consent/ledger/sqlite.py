@@ -55,9 +55,18 @@ class SqliteStore:
         """Close the file; the next use opens it again. What lies in memory is gone."""
         self._database.close()
 
+    @property
+    def place(self) -> str:
+        """Return the path of the file."""
+        return self._database.place
+
     def exists(self) -> bool:
         """Tell whether the file is there; make none. What lies in memory is always there."""
         return self._database.exists()
+
+    def doubts(self) -> list[str]:
+        """Return nothing: what is acknowledged is on this machine's disk, and nothing else is promised."""
+        return []
 
     # --- the log
 

@@ -102,8 +102,15 @@ class Store(Nodes, Protocol):
     def origin(self) -> str:
         """Return the origin whose ledger this is."""
 
+    @property
+    def place(self) -> str:
+        """Return where the ledger lies, without what is secret."""
+
     def exists(self) -> bool:
         """Tell whether there is a ledger; make none."""
+
+    def doubts(self) -> list[str]:
+        """Return what speaks against the durability that the settings promise, as sentences."""
 
     def open(self) -> None:
         """Open the database, and make or migrate it; do nothing if it is open."""

@@ -57,6 +57,7 @@ CODES = {
     "C404": "the ledger key is gone",
     "C405": "a secret file that others can read",
     "C406": "a queue that cannot be written",
+    "C407": "a database that is less durable than the settings say",
     "C500": "no wording in a language",
     "C501": "a text of the site's own that nothing shows",
     "C502": "a text that leaves something out",
@@ -64,6 +65,7 @@ CODES = {
     "C504": "texts in a language that nobody is asked in",
     "C505": "no folder of templates",
     "C506": "a template that cannot be used",
+    "C507": "a wording that no speaker has reviewed",
 }
 """Every code with its meaning; a code is never used again for another."""
 
