@@ -365,7 +365,7 @@ def store_from(address: str, *, settings: ConsentSettings, origin: str) -> Store
     if scheme != "sqlite" or not separator or not path:
         # What is not understood is not shown: it may hold a password.
         raise ConfigurationError(
-            f"{scheme.partition(':')[0]!r} is no ledger's address",
+            f"{scheme.partition(':')[0]!r} is not the beginning of a ledger's address",
             place="ledger",
             remedy="Write it as 'sqlite:///consent.db' or 'postgresql://user@host/database'",
         )

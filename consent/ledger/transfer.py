@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, Protocol
 
 from consent.errors import ConfigurationError, LedgerCorruptError
@@ -111,8 +112,12 @@ def copy(source: Movable, target: Movable, *, progress: Callable[[int, int], Non
         raise LedgerCorruptError(f"{target.place}: what an earlier copy left does not agree with {source.place}")
     for first in range(begun, size, PAGE):
         lines = source.lines(first, last=min(first + PAGE, size))
-        for index, line in enumerate(lines, first):
-            if line.index != index or (line.body is not None and merkle.leaf_hash(line.body) != line.hash):
+        for index, line in zip_longest(range(first, min(first + PAGE, size)), lines):
+            if (
+                line is None
+                or line.index != index
+                or (line.body is not None and merkle.leaf_hash(line.body) != line.hash)
+            ):
                 raise LedgerCorruptError(f"{source.place}: entry {index} is missing or was changed")
         target.add(lines)
         progress(first + len(lines), size)
