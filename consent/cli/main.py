@@ -17,8 +17,11 @@ COMMANDS = {
     "check": "say what is wrong with a site's configuration",
     "demo": "serve an invented news site and its pretend trackers",
     "policy": "list, begin, publish, compare and restore policy versions",
-    "ledger": "make, migrate, copy and look at the ledger's database",
+    "ledger": "make, migrate and copy the ledger, sign again after a restore, hold records for a court",
     "export": "export the ledger for an auditor",
+    "erase": "forget which entries are about a person",
+    "prune": "delete the records whose time is over, and keep every proof",
+    "keys": "list, make and replace the keys of cookies and ledger",
     "verify": "check an exported bundle offline",
 }
 """Every command with its help; each lives in the module of its name, which is imported only when it is used."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -14,8 +13,9 @@ from consent.errors import LedgerCorruptError, LedgerUnavailableError, Verificat
 from consent.ledger import merkle
 from consent.ledger.checkpoint import Checkpoint
 from consent.ledger.entry import Appended, Draft, leaf, pseudonym
+from consent.ledger.postgres_shelf import PostgresShelf
 from consent.ledger.server import Server
-from consent.ledger.store import Document, Durability, Head, Record, Revocation, Seal, Total
+from consent.ledger.store import Durability, Head, Seal, Stored
 
 PAGE = 1_000
 """How many entries are read at a time."""
@@ -26,10 +26,11 @@ _TURNS = 100
 """How often a statement that another process was ahead of is made anew."""
 _SIZE = b"SELECT idx + 1 FROM consent.leaf ORDER BY idx DESC LIMIT 1"
 _APPEND = "SELECT idx, hash, record, recorded_at FROM consent.append(%s, %s, %b, %b, %b, %b, %b, %b, %b::bigint[], %b)"
-_ERASE = "SELECT idx, hash, record, recorded_at FROM consent.erase(%s, %s, %b, %b, %b, %b, %s, %b, %s)"
+_ERASE = "SELECT idx, hash, record, recorded_at FROM consent.erase(%s, %s, %b, %b, %b, %s, %b, %b, %s::bigint[])"
+_PRUNE = "SELECT idx, hash, record, recorded_at FROM consent.prune(%s, %s, %b, %b, %b, %s, %s::bigint[], %s::bigint[])"
 
 
-class PostgresStore:
+class PostgresStore(PostgresShelf):
     """Keep a ledger in the schema `consent` of the database at an address; see Store.
 
     `address` is a connection URI (`postgresql://…`), which may name several hosts; `server` is what talks to it, where
@@ -40,7 +41,7 @@ class PostgresStore:
         self, address: str, *, origin: str, durability: Durability = Durability.SINGLE, server: Server | None = None
     ) -> None:
         self._origin = origin
-        self._server = server or Server(address, origin=origin, durability=durability)
+        super().__init__(server or Server(address, origin=origin, durability=durability))
         self._newest = 0
         self._made_until = 0
 
@@ -95,7 +96,10 @@ class PostgresStore:
         beside = (
             [draft.subject or b"" for _, draft in unique],
             salts,
-            [self._revoked(draft, consent_id=draft.subject) for _, draft in unique],
+            [
+                b"" if draft.subject is None or draft.revoked_before is None else self._keyed(draft.subject)
+                for _, draft in unique
+            ],
             [draft.revoked_before or 0 for _, draft in unique],
             [draft.unique or "" for _, draft in unique],
         )
@@ -138,11 +142,6 @@ class PostgresStore:
                 connection.execute("SELECT consent.make_months(%s, %s)", (recorded_at, recorded_at + AHEAD))
             self._made_until = recorded_at + AHEAD
 
-    def _settings(self) -> dict[str, bytes]:
-        if not self._server.settings:
-            self.open()
-        return dict(self._server.settings)
-
     def _record(self, draft: Draft) -> UUID:
         # Made from the request id, so that one index serves both; the key keeps anybody from making the way back.
         name = f"request {draft.request_id}" if draft.unique is None else f"unique {draft.unique}"
@@ -151,32 +150,61 @@ class PostgresStore:
 
     def erase(self, consent_id: bytes, *, draft: Draft, now: int) -> Appended:
         """Delete the rows about a consent id and append `draft`, which names how many there were; see Store."""
-        record, revoked = self._record(draft), self._revoked(draft, consent_id=consent_id)
-        for _ in range(_TURNS):
-            count = self._count(consent_id)
-            # The entry about it is nobody's: with a subject it would itself be what is to be forgotten.
-            counted = replace(draft, content={**draft.content, "count": count}, subject=None, revokes=False, ends=False)
+        keys = {self._keyed(consent_id): draft.revoked_before or 0}
+        return self._erase([consent_id], keys, draft=draft, now=now)
 
-            def made(
-                recorded_at: int, counted: Draft = counted, count: int = count
-            ) -> tuple[UUID, bytes, bytes, bytes, int, bytes, int]:
-                body = leaf(counted, record=record, origin=self._origin, recorded_at=recorded_at, subject=None)
-                before = draft.revoked_before or 0
-                return (record, merkle.leaf_hash(body), body, consent_id, count, revoked, before)
+    def _erase(self, consent_ids: list[bytes], keys: Mapping[bytes, int], *, draft: Draft, now: int) -> Appended:
+        return self._counted(
+            "SELECT count(*) FROM consent.subject WHERE consent_id = ANY (%s)",
+            *([consent_ids], _ERASE, ([b"", *consent_ids], list(keys), list(keys.values()))),
+            draft=draft,
+            now=now,
+        )
+
+    def erased(self) -> frozenset[bytes]:
+        """Return the keyed hashes of all consent ids that were erased here."""
+        return frozenset(self._column("SELECT key FROM consent.erased"))
+
+    def erase_again(self, keys: Mapping[bytes, int], *, draft: Draft, now: int) -> Appended:
+        """Erase the consent ids with these keyed hashes; see Store."""
+        known = self._column("SELECT DISTINCT consent_id FROM consent.subject")
+        return self._erase([one for one in known if self._keyed(one) in keys], keys, draft=draft, now=now)
+
+    def prune(self, ranges: Sequence[tuple[int, int]], *, draft: Draft, now: int) -> Appended:
+        """Empty the bodies of entries; an empty body is one that was pruned; see Store."""
+        firsts, lasts = [first for first, _ in ranges], [last for _, last in ranges]
+        return self._counted(
+            "SELECT count(*) FROM consent.entry JOIN unnest(%s::bigint[], %s::bigint[]) AS given (first, last)"
+            " ON idx >= given.first AND idx < given.last WHERE body <> ''",
+            *([firsts, lasts], _PRUNE, (firsts, lasts)),
+            draft=draft,
+            now=now,
+        )
+
+    def _counted(
+        self, counting: str, counted: Sequence[Any], query: str, given: Sequence[Any], *, draft: Draft, now: int
+    ) -> Appended:
+        """Append a draft with the count of what its statement deletes; once more where that changed meanwhile."""
+        record = self._record(draft)
+        for _ in range(_TURNS):
+            row = self._one(counting, *counted)
+            count = row[0] if row else 0
+            # The entry about it is nobody's: with a subject it would itself be what is to be forgotten.
+            content = {**draft.content, "count": count}
+            whole = replace(draft, content=content, subject=None, revokes=False, ends=False)
+
+            def made(recorded_at: int, whole: Draft = whole, count: int = count) -> tuple[Any, ...]:
+                body = leaf(whole, record=record, origin=self._origin, recorded_at=recorded_at, subject=None)
+                return (record, merkle.leaf_hash(body), body, count, *given)
 
             try:
-                (appended,) = self._stamped(_ERASE, made, now=now)
+                (appended,) = self._stamped(query, made, now=now)
             except LedgerUnavailableError as error:
-                # Meanwhile there was another entry about the same id.
                 if getattr(error.__cause__, "sqlstate", "") != "CN002":
                     raise
             else:
                 return appended
         raise LedgerUnavailableError(f"{self._server.place}: others were always ahead")
-
-    def _count(self, consent_id: bytes) -> int:
-        row = self._one("SELECT count(*) FROM consent.subject WHERE consent_id=%s", consent_id)
-        return int(row[0]) if row else 0
 
     def sweep(self) -> None:
         """Do nothing: what was deleted is for the server's own vacuum."""
@@ -211,19 +239,27 @@ class PostgresStore:
 
     def entries(self, first: int = 0, *, last: int | None = None) -> Iterator[bytes]:
         """Yield the exact bytes of entries, a page at a time, so that nobody waits for a slow reader."""
+        for one in self.stored(first, last=last):
+            if one.body is not None:
+                yield one.body
+
+    def stored(self, first: int = 0, *, last: int | None = None) -> Iterator[Stored]:
+        """Yield every place of the log, a page at a time."""
         end = self.size() if last is None else last
         while first < end:
             until = min(first + PAGE, end)
             # The times leave out the partitions of other months.
-            page = self._column(
-                "SELECT body FROM consent.entry WHERE idx >= %s AND idx < %s"
-                " AND recorded_at >= (SELECT recorded_at FROM consent.leaf WHERE idx=%s)"
-                " AND recorded_at <= (SELECT recorded_at FROM consent.leaf WHERE idx=%s) ORDER BY idx",
-                *(first, until, first, until - 1),
+            page = self._rows(
+                "SELECT idx, hash, body FROM consent.leaf JOIN consent.entry USING (idx, recorded_at)"
+                " WHERE leaf.idx >= %s AND leaf.idx < %s AND entry.idx >= %s AND entry.idx < %s"
+                " AND entry.recorded_at >= (SELECT recorded_at FROM consent.leaf WHERE idx=%s)"
+                " AND entry.recorded_at <= (SELECT recorded_at FROM consent.leaf WHERE idx=%s) ORDER BY idx",
+                *(first, until, first, until, first, until - 1),
             )
             if len(page) != until - first:
                 raise LedgerCorruptError(f"an entry between {first} and {until} is missing")
-            yield from page
+            for index, node, body in page:
+                yield Stored(index=index, leaf_hash=node, body=body or None)
             first = until
 
     def index_at(self, moment: int) -> int:
@@ -251,16 +287,6 @@ class PostgresStore:
             )
         )
 
-    def _rows(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
-        with self._server.using() as connection:
-            return connection.execute(query.encode(), parameters, binary=True).fetchall()
-
-    def _one(self, query: str, *parameters: object) -> tuple[Any, ...] | None:
-        return next(iter(self._rows(query, *parameters)), None)
-
-    def _column(self, query: str, *parameters: object) -> list[bytes]:
-        return [row[0] for row in self._rows(query, *parameters)]
-
     # --- checkpoints
 
     def seal(self, sign: Seal, *, name: str) -> Checkpoint:
@@ -282,7 +308,10 @@ class PostgresStore:
                 "INSERT INTO consent.checkpoint VALUES (%s, %s) ON CONFLICT DO NOTHING",
                 (checkpoint.size, checkpoint.note),
             )
-        return checkpoint
+            query = "SELECT note FROM consent.checkpoint WHERE size=%s"
+            row = connection.execute(query, (checkpoint.size,)).fetchone()
+        # Another process may have been first, and may have signed with another key.
+        return checkpoint if row is None else Checkpoint.unchecked(row[0], name=name)
 
     def _followed(self, *, name: str) -> Checkpoint | None:
         row = self._one("SELECT size, note FROM consent.checkpoint ORDER BY size DESC LIMIT 1")
@@ -315,114 +344,8 @@ class PostgresStore:
                 first += len(nodes)
             height += merkle.STRIDE
 
-    def checkpoint(self) -> bytes | None:
-        """Return the signed note of the newest checkpoint."""
-        row = self._one("SELECT note FROM consent.checkpoint ORDER BY size DESC LIMIT 1")
+    def checkpoint(self, *, limit: int | None = None) -> bytes | None:
+        """Return the signed note of the newest checkpoint, or of the newest with at most `limit` entries."""
+        most = 2**62 if limit is None else limit
+        row = self._one("SELECT note FROM consent.checkpoint WHERE size <= %s ORDER BY size DESC LIMIT 1", most)
         return None if row is None else bytes(row[0])
-
-    # --- documents
-
-    def archive(self, document: Document) -> str:
-        """Keep a document unless it is kept already."""
-        with self._server.writing() as connection:
-            connection.execute(
-                "INSERT INTO consent.document VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
-                (
-                    bytes.fromhex(document.digest),
-                    document.kind,
-                    document.media_type,
-                    document.language,
-                    document.data,
-                ),
-            )
-        return document.digest
-
-    def document(self, digest: str) -> Document | None:
-        """Return the document of this digest (64 hex digits)."""
-        row = self._one(
-            "SELECT kind, media_type, data, language FROM consent.document WHERE digest=%s", bytes.fromhex(digest)
-        )
-        return None if row is None else _document(row)
-
-    def documents(self, prefix: str, *, kind: str) -> list[Document]:
-        """Return the documents of one kind whose digest begins with these hex digits, ordered by digest."""
-        low, high = bytes.fromhex(prefix.ljust(64, "0")), bytes.fromhex(prefix.ljust(64, "f"))
-        rows = self._rows(
-            "SELECT kind, media_type, data, language FROM consent.document"
-            " WHERE digest BETWEEN %s AND %s AND kind=%s ORDER BY digest",
-            *(low, high, kind),
-        )
-        return [_document(row) for row in rows]
-
-    # --- beside the log
-
-    def records_of(self, consent_id: bytes) -> list[Record]:
-        """Return the entries about one consent id, in order of index."""
-        rows = self._rows(
-            "SELECT idx, record, recorded_at, body, salt FROM consent.subject JOIN consent.leaf USING (idx)"
-            " JOIN consent.entry USING (idx, recorded_at) WHERE consent_id=%s ORDER BY idx",
-            consent_id,
-        )
-        return [
-            Record(index=index, record=record, recorded_at=recorded_at, body=body, salt=salt)
-            for index, record, recorded_at, body, salt in rows
-        ]
-
-    def give_code(self, consent_id: bytes, *, digest: bytes) -> int:
-        """Let the entries about a consent id be found by a receipt code."""
-        with self._server.writing() as connection:
-            return connection.execute(
-                "UPDATE consent.subject SET code=%s WHERE consent_id=%s", (digest, consent_id)
-            ).rowcount
-
-    def consent_id_of(self, digest: bytes) -> bytes | None:
-        """Return the consent id whose receipt code has this SHA-256."""
-        row = self._one("SELECT consent_id FROM consent.subject WHERE code=%s LIMIT 1", digest)
-        return None if row is None else bytes(row[0])
-
-    def revocation_key(self) -> bytes:
-        """Return the key under which revocations are kept."""
-        return self._settings()["revocation_key"]
-
-    def _revoked(self, draft: Draft, *, consent_id: bytes | None) -> bytes:
-        if draft.revoked_before is None or consent_id is None:
-            return b""
-        return hmac.digest(self.revocation_key(), consent_id, hashlib.sha256)
-
-    def revocations(self, position: int = 0) -> list[Revocation]:
-        """Return the revocations after a position, in order."""
-        rows = self._rows(
-            "SELECT position, key, before FROM consent.revocation WHERE position > %s ORDER BY position", position
-        )
-        return [Revocation(position=number, key=key, before=before) for number, key, before in rows]
-
-    def forget_revocations(self, before: int) -> None:
-        """Delete the revocations from before a Unix second."""
-        with self._server.writing() as connection:
-            connection.execute("DELETE FROM consent.revocation WHERE before < %s", (before,))
-
-    def add_totals(self, totals: Sequence[Total]) -> None:
-        """Add counts to those that are kept."""
-        # Always in the same order, so that no two processes wait for each other.
-        ordered = sorted((total.hour, total.name, total.subject, total.count) for total in totals)
-        with self._server.writing() as connection:
-            connection.cursor().executemany(
-                "INSERT INTO consent.total AS kept VALUES (%s, %s, %s, %s)"
-                " ON CONFLICT (hour, name, subject) DO UPDATE SET count = kept.count + excluded.count",
-                ordered,
-            )
-
-    def totals(self, name: str, *, first: int = 0, last: int | None = None) -> list[Total]:
-        """Return the totals of one name and those below it; see Store."""
-        rows = self._rows(
-            "SELECT hour, name, subject, count FROM consent.total"
-            " WHERE hour >= %s AND hour < %s AND (name = %s OR starts_with(name, %s))"
-            ' ORDER BY hour, name COLLATE "C", subject COLLATE "C"',
-            *(first, 2**62 if last is None else last, name, f"{name}."),
-        )
-        return [Total(hour=hour, name=each, subject=subject, count=count) for hour, each, subject, count in rows]
-
-
-def _document(row: Sequence[Any]) -> Document:
-    kind, media_type, data, language = row
-    return Document(kind=kind, media_type=media_type, data=data, language=language)

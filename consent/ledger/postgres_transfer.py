@@ -48,7 +48,7 @@ class PostgresMovable:
         with self._server.using() as connection:
             rows = connection.execute(
                 "SELECT idx, hash, record, recorded_at, body FROM consent.leaf"
-                " LEFT JOIN consent.entry USING (idx, recorded_at) WHERE idx >= %s AND idx < %s ORDER BY idx",
+                " JOIN consent.entry USING (idx, recorded_at) WHERE idx >= %s AND idx < %s ORDER BY idx",
                 (first, last),
                 binary=True,
             ).fetchall()
@@ -65,8 +65,7 @@ class PostgresMovable:
                     leaves.write_row((line.index, line.hash, UUID(bytes=line.record), line.recorded_at))
             with cursor.copy("COPY consent.entry (idx, recorded_at, body) FROM STDIN") as entries:
                 for line in lines:
-                    if line.body is not None:
-                        entries.write_row((line.index, line.recorded_at, line.body))
+                    entries.write_row((line.index, line.recorded_at, line.body))
         self._store.keep_nodes(lines[-1].index + 1)
 
     def rows(self, table: Table, *, after: Row | None) -> list[Row]:
@@ -83,3 +82,7 @@ class PostgresMovable:
                 connection.execute(f"DELETE FROM consent.{table.name}".encode())  # noqa: S608 - a name of ours
                 for page in pages:
                     cursor.executemany(table.insert(schema="consent.", mark="%s").encode(), page)
+            connection.execute(
+                "SELECT setval(pg_get_serial_sequence('consent.revocation', 'position'), max(position))"
+                " FROM consent.revocation HAVING count(*) > 0"
+            )

@@ -47,7 +47,7 @@ class SqliteMovable:
         """Return lines of the log."""
         with self._database.using() as connection:
             rows = connection.execute(
-                "SELECT idx, hash, record, recorded_at, body FROM leaf LEFT JOIN entry USING (idx)"
+                "SELECT idx, hash, record, recorded_at, body FROM leaf JOIN entry USING (idx)"
                 " WHERE idx >= ? AND idx < ? ORDER BY idx",
                 (first, last),
             ).fetchall()
@@ -60,8 +60,7 @@ class SqliteMovable:
             tree = merkle.Frontier.from_bytes(roots, size=size)
             for line in lines:
                 connection.execute("INSERT INTO leaf VALUES (?, ?, ?)", (line.index, line.hash, line.record))
-                if line.body is not None:
-                    connection.execute("INSERT INTO entry VALUES (?, ?, ?)", (line.index, line.recorded_at, line.body))
+                connection.execute("INSERT INTO entry VALUES (?, ?, ?)", (line.index, line.recorded_at, line.body))
                 connection.executemany("INSERT INTO node VALUES (?, ?, ?)", tree.append(line.hash))
             newest = lines[-1].recorded_at
             connection.execute("UPDATE head SET size=?, roots=?, recorded_at=?", (tree.size, bytes(tree), newest))

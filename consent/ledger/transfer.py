@@ -43,6 +43,8 @@ BESIDE = (
     Table(name="publication", columns=("name", "idx")),
     Table(name="document", columns=("digest", "kind", "media_type", "language", "data")),
     Table(name="checkpoint", columns=("size", "note")),
+    Table(name="published", columns=("size", "at", "note", "token")),
+    Table(name="erased", columns=("key",)),
     Table(name="total", columns=("hour", "name", "subject", "count"), key=3),
 )
 """Every table beside the log; both engines have them alike."""
@@ -50,13 +52,13 @@ BESIDE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """Hold one line of the log as it is stored; `body` is None where it was pruned."""
+    """Hold one line of the log as it is stored; `body` is empty where it was pruned."""
 
     index: int
     hash: bytes
     record: bytes
     recorded_at: int
-    body: bytes | None
+    body: bytes
 
 
 class Movable(merkle.Nodes, Protocol):
@@ -113,11 +115,7 @@ def copy(source: Movable, target: Movable, *, progress: Callable[[int, int], Non
     for first in range(begun, size, PAGE):
         lines = source.lines(first, last=min(first + PAGE, size))
         for index, line in zip_longest(range(first, min(first + PAGE, size)), lines):
-            if (
-                line is None
-                or line.index != index
-                or (line.body is not None and merkle.leaf_hash(line.body) != line.hash)
-            ):
+            if line is None or line.index != index or (line.body and merkle.leaf_hash(line.body) != line.hash):
                 raise LedgerCorruptError(f"{source.place}: entry {index} is missing or was changed")
         target.add(lines)
         progress(first + len(lines), size)

@@ -160,4 +160,4 @@ def test_check_compares_durability(
     capsys.readouterr()
     main(["check", "--json"])
     findings = json.loads(capsys.readouterr().out)["findings"]
-    assert [one["severity"] for one in findings if one["code"] == "C407"] == ([severity] if severity else [])
+    assert [one["severity"] for one in findings if one["code"] == "C409"] == ([severity] if severity else [])

@@ -366,3 +366,63 @@ def test_erase_forgets_and_counts(make_store: MakeStore, make_draft: MakeDraft) 
     proof = merkle.consistency_proof(store, old=before.size, new=4)
     assert merkle.consistent(old=3, old_root=before.root, new=4, new_root=store.head().root, proof=proof)
     assert [revocation.before for revocation in store.revocations()] == [10]
+
+
+def test_erased_again_after_a_restore(make_store: MakeStore, make_draft: MakeDraft) -> None:
+    """Ids that a list from outside names by their keyed hash are forgotten, revoked and remembered as erased."""
+    store = make_store()
+    others = b"o" * 16, b"p" * 16
+    store.append([make_draft(subject=subject) for subject in (ID, *others, ID)], now=5)
+    keys = {hmac.digest(store.revocation_key(), one, "sha256"): before for one, before in ((ID, 30), (others[0], 40))}
+    unknown = {b"u" * 32: 50}
+    draft = Draft(kind="erased", content={"reason": "restored"}, decided_at=9, request_id="again")
+    appended = store.erase_again(keys | unknown, draft=draft, now=9)
+    assert parse(next(store.entries(appended.index)))["count"] == 3
+    assert [len(store.records_of(one)) for one in (ID, *others)] == [0, 0, 1]
+    assert store.erased() == {*keys, *unknown}
+    assert {one.key: one.before for one in store.revocations()} == keys | unknown
+    positions = [one.position for one in store.revocations()]
+    assert positions == sorted(set(positions))
+    erased = Draft(kind="erased", content={"reason": "asked"}, decided_at=60, subject=others[1])
+    store.erase(others[1], draft=erased, now=60)
+    assert len(store.erased()) == 4
+
+
+def test_prune(make_store: MakeStore, make_draft: MakeDraft) -> None:
+    """Pruned bodies are gone and counted; leaf hashes, times and proofs stay, and the entries are still known."""
+    store = make_store()
+    appended = store.append([make_draft(request_id=f"{n}", subject=ID) for n in range(6)], now=5)
+    before = seal(store)
+    draft = Draft(kind="pruned", content={"policy": "P2Y"}, decided_at=9, request_id="p")
+    pruned = store.prune([(1, 3), (4, 5)], draft=draft, now=9)
+    assert store.prune([(1, 3), (4, 5)], draft=draft, now=9) == pruned
+    assert pruned.index == 6
+    assert parse(next(store.entries(6)))["count"] == 3
+    stored = list(store.stored())
+    assert [one.body is None for one in stored] == [index in (1, 2, 4) for index in range(7)]
+    assert [one.leaf_hash for one in stored[:6]] == [one.leaf_hash for one in appended]
+    assert len(list(store.entries())) == 4
+    assert [record.index for record in store.records_of(ID)] == [0, 3, 5]
+    assert [store.index_at(moment) for moment in (5, 6, 10)] == [0, 6, 7]
+    assert store.append([make_draft(request_id="1")], now=10) == [appended[1]]
+    proof = merkle.consistency_proof(store, old=before.size, new=7)
+    assert merkle.consistent(old=6, old_root=before.root, new=7, new_root=store.head().root, proof=proof)
+
+
+def test_published_checkpoints(make_store: MakeStore, make_draft: MakeDraft) -> None:
+    """One process in turn publishes a checkpoint, and a time stamp is kept beside it."""
+    first, second = make_store(), make_store()
+    assert first.published_checkpoint() is None
+    checkpoints = []
+    for _ in range(2):
+        first.append([make_draft()], now=5)
+        checkpoints.append(seal(first))
+    assert first.publish_checkpoint(checkpoints[0], at=100, after=50)
+    assert not second.publish_checkpoint(checkpoints[0], at=101, after=100)
+    assert not second.publish_checkpoint(checkpoints[1], at=101, after=50)
+    assert second.publish_checkpoint(checkpoints[1], at=200, after=150)
+    second.stamp_checkpoint(2, token=b"token")
+    published = first.published_checkpoint()
+    assert published is not None
+    assert (published.size, published.at, published.note, published.token) == (2, 200, checkpoints[1].note, b"token")
+    assert [first.checkpoint(limit=limit) for limit in (0, 1, 9)] == [None, *(one.note for one in checkpoints)]

@@ -78,9 +78,13 @@ def fill(store: Store, make_draft: MakeDraft, *, count: int) -> Checkpoint:
     store.append([make_draft(request_id="w", subject=ID, revokes=True, decided_at=9)], now=1_798_761_600)
     store.append([Draft(kind="policy-published", content={"n": 1}, unique="privacy/1/en")], now=1_798_761_600)
     store.archive(DOCUMENT)
+    store.prune([(3, 5)], draft=Draft(kind="pruned", content={"policy": "P2Y"}), now=1_798_761_600)
+    store.erase(b"e" * 16, draft=Draft(kind="erased", content={"reason": "asked"}), now=1_798_761_600)
     store.give_code(ID, digest=b"d" * 32)
     store.add_totals([Total(hour=3600, name="shown", subject=subject, count=2) for subject in ("en", "uk")])
-    return seal(store)
+    checkpoint = seal(store)
+    store.publish_checkpoint(checkpoint, at=9, after=0)
+    return checkpoint
 
 
 def seal(store: Store) -> Checkpoint:
@@ -109,10 +113,12 @@ def test_copied_whole(
     """A copy has the same entries, root, keys and all that lies beside, and goes on where the original ended."""
     source = make_store(places[0])
     sealed = fill(source, make_draft, count=2_300)
-    assert copy(make_movable(places[0]), make_movable(places[1]), progress=ignore) == 2_302
+    assert copy(make_movable(places[0]), make_movable(places[1]), progress=ignore) == 2_304
     target = make_store(places[1])
     assert target.head() == source.head()
-    assert list(target.entries()) == list(source.entries())
+    assert list(target.stored()) == list(source.stored())
+    assert target.erased() == source.erased() != frozenset()
+    assert target.published_checkpoint() == source.published_checkpoint()
     assert target.hashes(merkle.STRIDE, first=0, last=8) == source.hashes(merkle.STRIDE, first=0, last=8)
     assert target.records_of(ID) == source.records_of(ID)
     assert target.consent_id_of(b"d" * 32) == ID
@@ -123,10 +129,10 @@ def test_copied_whole(
     assert target.revocations() == source.revocations()
     assert target.checkpoint() == sealed.note
     again = target.append([make_draft(request_id="0"), make_draft(subject=ID, ends=True, decided_at=20)], now=5)
-    assert [entry.index for entry in again] == [0, 2_302]
+    assert [entry.index for entry in again] == [0, 2_304]
     (revocation,) = target.revocations(source.revocations()[-1].position)
     assert revocation.before == 21
-    assert seal(target).size == 2_303
+    assert seal(target).size == 2_305
 
 
 def test_interrupted(
@@ -148,7 +154,7 @@ def test_interrupted(
         make_store(places[1]).open()
     done = list[int]()
     copy(make_movable(places[0]), make_movable(places[1]), progress=lambda so_far, _: done.append(so_far))
-    assert done == [2_000, 2_302]
+    assert done == [2_000, 2_304]
     assert make_store(places[1]).head() == source.head()
     with pytest.raises(ConfigurationError, match="holds this ledger already"):
         copy(make_movable(places[0]), make_movable(places[1]), progress=ignore)
