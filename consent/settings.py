@@ -106,6 +106,10 @@ class ConsentSettings(BaseSettings):
     """What happens to third-party hosts that no service names."""
     undeclared_cookies: Literal["pass", "hold"] = "pass"
     """What happens to cookies that the site sets and no service names."""
+    csp: Literal["off", "report-only", "enforce"] = "off"
+    """Whether pages get a Content-Security-Policy of ours, which denies every host but those allowed now."""
+    watch: bool = False
+    """Whether pages get a script that parks what their own scripts add for services not allowed."""
     notice_revision: int = Field(default=1, ge=1)
     """Raised by one, asks everybody again who granted something."""
     validity: str = "P6M"
@@ -120,6 +124,8 @@ class ConsentSettings(BaseSettings):
     """Share the choice among sub-domains of this domain; empty keeps it on one host, which is safer."""
     insecure_cookies: bool = False
     """Send cookies over plain HTTP. For a local machine only."""
+    clear_site_data: bool = False
+    """Whether a withdrawal makes the browser forget its cache and all storage of the site, and not only cookies."""
     max_body: int = Field(default=16_384, ge=1024)
     """The largest form or JSON body that is read, in bytes."""
     wording: dict[str, dict[str, str]] = Field(default_factory=dict)
@@ -273,6 +279,19 @@ class ConsentSettings(BaseSettings):
     def hosts(self) -> tuple[str, ...]:
         """Return the host names of the site's own origins."""
         return tuple(dict.fromkeys(urlsplit(origin).hostname or "" for origin in self.origins))
+
+    @property
+    def denies(self) -> bool:
+        """Tell whether our own policy is enforced: only where hosts that nobody declared are held too.
+
+        A policy can name what is allowed and nothing else, so that it cannot let them pass.
+        """
+        return self.csp == "enforce" and self.undeclared is Undeclared.HOLD
+
+    @property
+    def secure(self) -> bool:
+        """Tell whether the site's first origin is served by HTTPS."""
+        return bool(self.origins) and self.origins[0].startswith("https://")
 
     @property
     def name(self) -> str:

@@ -60,7 +60,8 @@ class Visitor:
     def state_tag(self) -> str:
         """Return what tells pages gated for this state from pages gated for any other, to end an entity tag with."""
         consent = self.consent
-        state = (__version__, consent.notice.digest, sorted(consent.allowed), sorted(consent.asking), consent.gpc)
+        language = (consent.notice.digest, self.chose_language)
+        state = (__version__, *language, sorted(consent.allowed), sorted(consent.asking), consent.gpc)
         return "c" + hashlib.sha256(repr(state).encode()).hexdigest()[:12]
 
 

@@ -26,6 +26,7 @@ _S, _SLASH = b"s/"
 _BASES = 16
 _SPACE = re.compile(rb"[\t\n\f\r ]*+")
 _LEADING = re.compile(rb"(?:\xef\xbb\xbf)?[\t\n\f\r ]*+")
+_OUTERMOST = (b"html", b"head")
 _DOCTYPE, _HTML = b"<!doctype", b"<html"
 _CDATA = b"<![CDATA["
 
@@ -63,7 +64,8 @@ class Gate(Document):
             bases: where a `base` of the surrounding document may send relative addresses.
         """
         super().__init__(view, charset=charset, insert=insert, depth=depth, bases=(*view.rules.page(address), *bases))
-        self._phase = _Phase.START if insert.banner else _Phase.BODY
+        self._phase = _Phase.START if insert.banner or insert.watch else _Phase.BODY
+        self._watch = insert.watch
         self._fresh = True
         self._context = Context()
         self._open = False
@@ -137,6 +139,10 @@ class Gate(Document):
     def _leading(self, buf: Bytes, pos: int, eof: bool) -> int:
         """Go on to the first tag that tells whether this is a document, or where its body begins."""
         if self._phase is _Phase.HEAD:
+            if self._watch:
+                pos = self._watched(buf, pos, eof)
+                if self._watch:
+                    return pos
             return end_at(self._skip_head(buf, pos, pos + CAP))
         if self._fresh:
             if not eof and len(buf) < 3 and b"\xef\xbb\xbf".startswith(buf):
@@ -152,6 +158,23 @@ class Gate(Document):
             self._phase = _Phase.HEAD
         elif ahead[:1] != b"<" or (ahead[1:2] not in b"!?" and not ahead.startswith(_HTML)):
             self._phase = _Phase.BODY
+            return end_at(self._skip(buf, pos, pos + CAP))
+        return pos
+
+    def _watched(self, buf: Bytes, pos: int, eof: bool) -> int:
+        """Write what watches a document's scripts before its first element but `html` and `head`."""
+        pos = end_at(_SPACE.match(buf, pos))
+        ahead = bytes(buf[pos : pos + 2])
+        if ahead == b"<" and not eof:
+            return self._hold(pos, pos)
+        match = TAG.match(buf, pos)
+        if match is None:
+            waits = not ahead or ahead in (b"<!", b"<?") or (ahead[:1] == b"<" and ahead[1:].isalpha())
+        else:
+            waits = not match[1] and bytes(match[2]).lower() in _OUTERMOST
+        if not waits:
+            self._put(buf, pos, self._watch, pos)
+            self._watch = b""
         return pos
 
     def _other(self, buf: Bytes, pos: int, n: int, eof: bool) -> int:

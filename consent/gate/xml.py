@@ -63,6 +63,7 @@ _INTEREST = re.compile(
 )
 """What a tag has that could load, hide or change something; only paths into the document itself are told apart."""
 _SHEET = b"<?xml-stylesheet"
+_NO_NAME = frozenset((b"", *(b"%c" % char for char in b"\t\n\f\r />!?=<")))
 _FOREIGN = frozenset((b"svg", b"math"))
 _UNSURE = Judged(name=b"", held=("",))
 
@@ -92,6 +93,7 @@ class XmlGate(Document):
         self._opened = nested
         super().__init__(view, charset=charset, insert=insert, depth=0, bases=bases)
         self._name = _NAME
+        self._typed = False
         self._root = False
         self._page = False
         self._foreign = 0
@@ -129,11 +131,11 @@ class XmlGate(Document):
             if ahead[1:2] in (b"!", b"?"):
                 pos = self._other(buf, pos, ahead)
                 continue
+            if ahead[2:3] in _NO_NAME if ahead[1:2] == b"/" else ahead[1:2] in _NO_NAME:
+                pos += 1
+                continue
             match = _TAG.match(buf, pos)
             if match is None:
-                if _NAME.match(buf, pos) is None:
-                    pos += 1
-                    continue
                 return self._unfinished(buf, pos, eof)
             if match.end() - pos > CAP:
                 pos = self._bare(buf, pos, match.end(), bytes(buf[pos : match.end(2)]))
@@ -153,7 +155,9 @@ class XmlGate(Document):
     def _other(self, buf: Bytes, pos: int, ahead: bytes) -> int:
         """Take in what is no tag."""
         self._keep = pos
-        if ahead[:9].upper() == b"<!DOCTYPE":
+        if ahead[:9].upper() == b"<!DOCTYPE" and not self._typed:
+            # A second one ends the document for every reader.
+            self._typed = True
             self._mode = self._doctype
             return pos + 9
         if ahead.startswith(b"<?"):

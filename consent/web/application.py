@@ -20,6 +20,7 @@ from consent.web.forms import FormError
 from consent.web.origin import Provenance, provenance, safe_path
 from consent.web.policies import Policies
 from consent.web.receipt import Receipts
+from consent.web.violations import Violations
 
 logger = logging.getLogger("consent")
 
@@ -75,6 +76,8 @@ def build(site: Site) -> ASGIApp:
         Route("/", policies.index),
         Route("/checkpoint", policies.checkpoint),
         Route("/notices/{digest}", policies.notice),
+        Route("/policies.atom", policies.feed),
+        Route(slug + ".atom", policies.feed),
         Route(slug, policies.in_force),
         Route(slug + "/history", policies.history),
         Route(slug + "/{version}", _version_or_comparison(policies)),
@@ -84,9 +87,12 @@ def build(site: Site) -> ASGIApp:
         Route("/state", choices.state),
         Route("/receipt", receipts.show),
         Route("/receipt.json", receipts.download),
+        Route("/receipt/code", receipts.by_code, methods=["GET", "POST"]),
+        Route("/schemas/{name}", receipts.published),
         Route("/erase", receipts.erase, methods=["POST"]),
         Route("/language", language, methods=["POST"]),
         Route("/assets/{name}", asset),
+        Route("/reports", Violations(site, answers).take, methods=["POST"]),
         Route("/audit/", audit.show),
         Route("/audit/login", audit.login, methods=["POST"]),
         Route("/audit/entries.jsonl", audit.jsonl),

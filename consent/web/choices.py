@@ -223,6 +223,8 @@ class Choices:
         else:
             response = RedirectResponse(self._way_back(submission, decision, next_path, said), 303)
         response.headers["Cache-Control"] = "no-store"
+        if decision.withdrawn:
+            self._answers.clear_site_data(response)
         if said != "unchanged":
             self._set_cookie(response, decision)
         host = request.headers.get("host", "")
