@@ -249,6 +249,11 @@ class ConsentSettings(BaseSettings):
         """Return the folder that relative paths start from: where the configuration file lies."""
         return self._folder
 
+    @property
+    def file(self) -> Path:
+        """Return where the configuration is read from, whether or not there is such a file."""
+        return self._folder / self._file
+
     def path(self, relative: Path) -> Path:
         """Return a path of the configuration as an absolute one."""
         return self._folder / relative

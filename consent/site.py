@@ -19,11 +19,10 @@ from babel.core import negotiate_locale
 
 from consent import assets, shipped
 from consent.choice import cookie
-from consent.choice.catalogue import Cookie
 from consent.choice.choice import DAY, Choice
 from consent.choice.lifetime import Lifetime
 from consent.choice.notice import Notice, PolicyReference, build
-from consent.declared import catalogue_of
+from consent.declared import catalogue_of, own_cookies
 from consent.errors import ConfigurationError, LedgerError, LedgerUnavailableError
 from consent.fragments import Fragments
 from consent.gate import sources
@@ -50,7 +49,7 @@ logger = logging.getLogger("consent")
 MEMORY = ":memory:"
 NO_ORIGIN = "http://localhost"
 """Names the ledger of a site that has not said where it lives."""
-SHOWN_WHEN_ASKING = ("banner.", "choices.", "purpose.", "service.")
+SHOWN_WHEN_ASKING = ("banner.", "choices.", "placeholder.", "purpose.", "service.")
 LOOK_AGAIN_SECONDS = 10.0
 """How long an unknown notice digest is not looked up again, and a failed publication not tried again."""
 
@@ -85,18 +84,9 @@ class Site:
         self.random = random
         self.choice_signer = cookie.signer(settings.keys, purpose="choice")
         self.once_signer = cookie.signer(settings.keys, purpose="once")
-        marked = "" if settings.insecure_cookies else "__Secure-" if settings.cookie_domain else "__Host-"
-        self.cookie_name = marked + cookie.NAME
-        self.once_cookie_name = marked + cookie.ONCE_NAME
-        self.language_cookie_name = marked + cookie.LANGUAGE_NAME
-        self.catalogue = catalogue_of(
-            settings,
-            cookies=(
-                Cookie(name=self.cookie_name, lifetime=settings.validity),
-                Cookie(name=self.once_cookie_name, lifetime=f"PT{cookie.ONCE_SECONDS}S"),
-                Cookie(name=self.language_cookie_name, lifetime="session"),
-            ),
-        )
+        own = own_cookies(settings)
+        self.cookie_name, self.once_cookie_name, self.language_cookie_name = (one.name for one in own)
+        self.catalogue = catalogue_of(settings, cookies=own)
         self.assets = assets.load(shipped.STATIC)
         self.pages = Pages(
             site_name=settings.name,
