@@ -331,7 +331,7 @@ class Responder:
         """Return the first piece of a body gated, from memory where the very same page was gated before."""
         view = self._site.rules.view(consent.allowed)
         insert = self._insert(consent, page)
-        key = (view, encoding, self._kind, insert.banner, insert.first_gated, self._scope["path"], body)
+        key = (view, encoding, self._kind, insert.banner, insert.first_gated, insert.watch, self._scope["path"], body)
         if whole and (known := self._site.bodies.get(key)) is not None:
             self._gate = Finished()
             return known
@@ -381,7 +381,10 @@ class Responder:
             banner=b"" if framed else _fitted(after_body(consent, next_path=path), page),
             first_gated=_fitted(fragments.assets(consent), page) if consent.answered else b"",
             also_granted=True,
-            placeholder=lambda service, tag: fragments.placeholder(consent, service=service, tag=tag, next_path=path),
+            watch=_fitted(self._site.watch(consent.allowed), page),
+            placeholder=lambda service, tag, about: fragments.placeholder(
+                consent, service=service, tag=tag, about=about, next_path=path
+            ),
         )
 
     # -- headers
