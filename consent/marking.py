@@ -9,24 +9,18 @@ from functools import lru_cache
 
 from consent.choice.consent import Consent
 from consent.gate import csp, headers
+from consent.sharing import FOR_SHARED_CACHES
 from consent.site import Site
 from consent.visitors import Visitor
 
 RawHeaders = list[tuple[bytes, bytes]]
 
-CACHE_HEADERS = frozenset(
-    {
-        b"cdn-cache-control",
-        b"cloudflare-cdn-cache-control",
-        b"edge-control",
-        b"last-modified",
-        b"netlify-cdn-cache-control",
-        b"surrogate-control",
-        b"vercel-cdn-cache-control",
-        b"x-accel-expires",
-    }
-)
-"""What would bring a gated page back from before a change, or let a shared cache keep it."""
+DATED = b"last-modified"
+"""What would bring a page back from before a change: of the page, of its gating, or of its visitor's mind."""
+CACHE_HEADERS = FOR_SHARED_CACHES | {DATED}
+"""What a page that is its visitor's own loses."""
+SHARED_CACHE_HEADERS = frozenset({DATED})
+"""What a page that is everybody's loses."""
 BODY_HEADERS = frozenset(
     {
         b"accept-ranges",
@@ -62,20 +56,26 @@ def marked(
     consent: Consent,
     negotiated: bool = False,
     confirming: bool = False,
-    tagged: bool = True,
+    tag: str | None = None,
     encoding: str = "",
 ) -> Marked:
-    """Return the headers of a page gated for one visitor.
+    """Return the headers of a page gated for one visitor, or for nobody where it is everybody's.
 
-    `negotiated` tells that the language came from `Accept-Language`; `confirming` that there is no new body. Without
-    `tagged` the body is the app's own, and so is its entity tag. `encoding` is the one the page was scanned in: a
-    `text/html` that does not plainly name one gets it, so that no browser reads the page in another.
+    What is everybody's keeps the app's own word to caches. Its policy is not narrowed by services that may be granted:
+    the next visitor to get this page from a cache may have granted them, and a reload would bring the same page.
+
+    `negotiated` tells that the language came from `Accept-Language`; `confirming` that there is no new body. `tag` ends
+    the entity tag: that of the visitor's state where none is given, nothing where the body is the app's own. `encoding`
+    is the one the page was scanned in: a `text/html` that does not plainly name one gets it, so that no browser reads
+    the page in another.
     """
     kept: RawHeaders = []
     varies, types, cached, nonce, narrowed = [], [], b"", "", False
+    dropped = SHARED_CACHE_HEADERS if visitor.shared else CACHE_HEADERS
+    deniable = frozenset(s.key for s in site.catalogue.services) if visitor.shared else consent.allowed
     for name, value in raw:
         name = name.lower()
-        if name in CACHE_HEADERS or (name in BODY_HEADERS and not confirming):
+        if name in dropped or (name in BODY_HEADERS and not confirming):
             continue
         if name == b"content-type" and encoding:
             types.append(value)
@@ -83,26 +83,29 @@ def marked(
             varies.append(value)
         elif name == b"cache-control":
             cached = cached + b", " + value if cached else value
-        elif name == b"etag" and tagged:
-            kept.append((name, headers.etag_with(value.decode("latin-1"), visitor.state_tag).encode("latin-1")))
+        elif name == b"etag" and tag != "":
+            ending = visitor.state_tag if tag is None else tag
+            kept.append((name, headers.etag_with(value.decode("latin-1"), ending).encode("latin-1")))
         elif name in POLICIES:
             policy = value.decode("latin-1")
             found = _NONCE.search(policy)
             nonce = nonce or (found[1] if found else "")
-            tightened, _ = csp.narrow(policy, held_hosts=site.held_hosts(consent.allowed))
-            narrowed |= tightened != policy and name == ENFORCED
+            tightened, _ = csp.narrow(policy, held_hosts=site.held_hosts(deniable))
+            narrowed |= tightened != policy and name == ENFORCED and not visitor.shared
             kept.append((name, tightened.encode("latin-1")))
         else:
             kept.append((name, value))
     if types:
         plain = len(types) == 1 and _TYPE.fullmatch(types[0]) is not None
         kept.insert(0, (b"content-type", types[0] if plain else f"text/html; charset={encoding}".encode("ascii")))
-    if visitor.once:
-        cached = b"no-store"
-    elif b"no-store" not in cached.lower():
-        cached = b"private, no-cache"
-    kept.append((b"cache-control", cached))
-    kept.append((b"vary", _vary(b", ".join(varies), negotiated, site.settings.country_header)))
+    vary = b", ".join(varies)
+    if not visitor.shared:
+        if visitor.once:
+            cached = b"no-store"
+        elif b"no-store" not in cached.lower():
+            cached = b"private, no-cache"
+        vary = _vary(vary, negotiated, site.settings.country_header)
+    kept.extend((name, value) for name, value in ((b"cache-control", cached), (b"vary", vary)) if value)
     return Marked(kept, nonce, narrowed)
 
 

@@ -18,6 +18,7 @@ from consent.choice.consent import Consent
 from consent.gate import charset, headers
 from consent.gate.html import Gate, Insert
 from consent.marking import Marked, marked
+from consent.sharing import Watched, is_private
 from consent.site import Site
 from consent.visitors import Visitor
 from consent.web.origin import safe_path
@@ -96,7 +97,8 @@ class _Deflate:
 class Responder:
     """Stand between the app and the server for one request.
 
-    `confirming` tells that the request asks whether a page that was gated for this very state still holds.
+    `nobody` is given where the answer may be everybody's: for whom it is gated then. `watched` tells whether the app
+    asked about the visitor before it answered. `confirming` is for whom a page was gated that the request asks about.
     """
 
     def __init__(
@@ -106,13 +108,17 @@ class Responder:
         send: Send,
         *,
         scope: Scope,
-        confirming: bool = False,
+        nobody: Visitor | None = None,
+        watched: Watched | None = None,
+        confirming: Visitor | None = None,
     ) -> None:
         self._site = site
         self._visitor = visitor
         self._consent = visitor.consent
         self._send = send
         self._scope = scope
+        self._nobody = nobody
+        self._watched = watched
         self._confirming = confirming
         self._start: Message | None = None
         self._gate: charset.Stream | None = None
@@ -158,8 +164,11 @@ class Responder:
             elif name in GATED_HEADERS:
                 gated = True
         media_type = _media_type(content_type)
+        page = not media_type or media_type in HTML_TYPES
+        if self._nobody is not None:
+            self._share(raw, self._nobody, page=page)
         if gated:
-            message = self._with_gated_headers(message, page=not media_type or media_type in HTML_TYPES)
+            message = self._with_gated_headers(message, page=page)
         if media_type and media_type not in HTML_TYPES:
             await self._send(message)
         elif message["status"] in WITHOUT_BODY or not media_type:
@@ -167,14 +176,36 @@ class Responder:
         else:
             await self._begin_html(message)
 
+    def _share(self, raw: list[tuple[bytes, bytes]], nobody: Visitor, *, page: bool) -> None:
+        """Make this answer everybody's, unless the app keeps it to the visitor, or made it for them."""
+        if is_private(raw) or (self._watched is not None and Watched.looked_at(self._watched)):
+            return
+        cookies = [value.decode("latin-1") for name, value in raw if name == b"set-cookie"] if page else []
+        if cookies:
+            hold_undeclared = self._site.settings.undeclared_cookies == "hold"
+            allowed = nobody.consent.allowed
+            if headers.hold_cookies(cookies, self._site.catalogue, allowed, hold_undeclared=hold_undeclared)[0]:
+                return
+        self._visitor, self._consent = nobody, nobody.consent
+        if self._watched is not None:
+            Watched.settle(self._watched, nobody.consent)
+
     async def _begin_untyped(self, message: Message) -> None:
         """Send a start without a body, or one whose body will tell what it is."""
         response = MutableHeaders(raw=message["headers"])
         self._untyped = True
         if message["status"] in WITHOUT_BODY:
-            if self._confirming and message["status"] == 304:
+            whose = self._confirming
+            if whose is not None and message["status"] == 304:
+                # What the app keeps to the visitor stays theirs, though the page it confirms was everybody's.
+                owner = self._visitor if whose.shared else whose
                 page = marked(
-                    message["headers"], site=self._site, visitor=self._visitor, consent=self._consent, confirming=True
+                    message["headers"],
+                    site=self._site,
+                    visitor=owner,
+                    consent=owner.consent,
+                    confirming=True,
+                    tag=whose.state_tag,
                 )
                 message = {**message, "headers": page.headers}
             await self._send(message)
@@ -317,16 +348,23 @@ class Responder:
         tag = found[1].decode("ascii") if found else response.get("content-language", "")
         language = self._site.spoken(tag)
         if language is None:
-            self._negotiated = len(self._site.settings.spoken) > 1
+            self._negotiated = len(self._site.settings.spoken) > 1 and not self._visitor.shared
             return self._consent
         return self._visitor.in_language(self._site.edition(self._site.now()).notices[language])
 
     def _insert(self, consent: Consent, page: Marked) -> Insert:
-        fragments, path = self._site.fragments, safe_path(_address(self._scope)) or "/"
-        after_body = fragments.link if consent.answered else fragments.banner
-        framed = _is_framed_elsewhere(self._scope)
+        fragments, shared = self._site.fragments, self._visitor.shared
+        # A cache may keep one page for many queries, and a query may say who came.
+        path = safe_path(_path(self._scope) if shared else _address(self._scope)) or "/"
+        companion = self._site.edition(self._site.now()).companion if shared else ""
+        if is_framed_elsewhere(self._scope):
+            after_body = b""
+        elif consent.answered:
+            after_body = fragments.link(consent, next_path=path)
+        else:
+            after_body = fragments.banner(consent, next_path=path, companion=companion)
         return Insert(
-            banner=b"" if framed else _fitted(after_body(consent, next_path=path), page),
+            banner=_fitted(after_body, page),
             first_gated=_fitted(fragments.assets(consent), page) if consent.answered else b"",
             also_granted=True,
             placeholder=lambda service, tag: fragments.placeholder(consent, service=service, tag=tag, next_path=path),
@@ -340,7 +378,8 @@ class Responder:
         return strictest != cookies or headers.hold_headers(raw, self._site.rules.view(frozenset())) != raw
 
     def _links(self, links: Iterable[bytes]) -> list[bytes]:
-        view = self._site.rules.view(self._consent.allowed)
+        # They come before it is known whose the answer is.
+        view = self._site.rules.view((self._nobody or self._visitor).consent.allowed)
         return [link for _, link in headers.hold_headers([(b"link", link) for link in links], view)]
 
     def _cookies_to_expire(self, consent: Consent) -> Iterator[tuple[bytes, bytes]]:
@@ -373,8 +412,8 @@ class Responder:
             for value in kept:
                 response.append("set-cookie", value)
         raw = response.raw
-        if not page and self._differs(raw, cookies):
-            raw = marked(raw, site=site, visitor=self._visitor, consent=consent, confirming=True, tagged=False).headers
+        if not page and not self._visitor.shared and self._differs(raw, cookies):
+            raw = marked(raw, site=site, visitor=self._visitor, consent=consent, confirming=True, tag="").headers
         return {**message, "headers": headers.hold_headers(raw, site.rules.view(consent.allowed))}
 
 
@@ -392,7 +431,7 @@ def _fitted(html: bytes, page: Marked) -> bytes:
     return html.replace(b"<script ", b"<script " + nonce).replace(b"<link ", b"<link " + nonce)
 
 
-def _is_framed_elsewhere(scope: Scope) -> bool:
+def is_framed_elsewhere(scope: Scope) -> bool:
     """Tell whether another site shows this page in a frame, where a visitor could be led to press a button unseen."""
     sent = dict(scope["headers"])
     return sent.get(b"sec-fetch-site") == b"cross-site" and sent.get(b"sec-fetch-dest") in FRAMES
@@ -401,8 +440,11 @@ def _is_framed_elsewhere(scope: Scope) -> bool:
 def _address(scope: Scope) -> str:
     """Return the page's own path and query, in ASCII."""
     query = scope.get("query_string", b"").decode("latin-1")
-    path = quote(scope["path"], safe="/@:!$&'()*+,;=~")
-    return f"{path}?{query}" if query else path
+    return f"{_path(scope)}?{query}" if query else _path(scope)
+
+
+def _path(scope: Scope) -> str:
+    return quote(scope["path"], safe="/@:!$&'()*+,;=~")
 
 
 def _host(scope: Scope) -> str:

@@ -15,7 +15,6 @@ from consent.choice.regimes import regime_for
 from consent.choice.signals import global_privacy_control
 from consent.choice.status import Status
 from consent.site import Site
-from consent.version import __version__
 
 CACHE_SIZE = 4096
 LONGEST_KEPT = 8192
@@ -34,7 +33,8 @@ class Visitor:
     """Hold what one request tells about its visitor.
 
     `consent_id` stays on the server. `cookies` are the names of all cookies the request carries; `once` tells that a
-    cookie for loading a service once was used up by this request.
+    cookie for loading a service once was used up by this request; `shared`, that this is nobody, for whom pages are
+    gated that are everybody's.
     """
 
     consent: Consent
@@ -43,6 +43,8 @@ class Visitor:
     expires_at: int | None = None
     cookies: tuple[str, ...] = ()
     once: bool = False
+    shared: bool = False
+    edition_tag: str = ""
     _translations: dict[str, Consent] = field(default_factory=dict, repr=False)
 
     def in_language(self, notice: Notice) -> Consent:
@@ -58,8 +60,11 @@ class Visitor:
     def state_tag(self) -> str:
         """Return what tells pages gated for this state from pages gated for any other, to end an entity tag with."""
         consent = self.consent
-        state = (__version__, consent.notice.digest, sorted(consent.allowed), sorted(consent.asking), consent.gpc)
-        return "c" + hashlib.sha256(repr(state).encode()).hexdigest()[:12]
+        under = consent.asked_under.digest if consent.asked_under is not None and consent.asking else ""
+        said = [sorted(keys) for keys in (consent.allowed, consent.asking, consent.granted)]
+        state = (self.edition_tag, consent.notice.digest, said, consent.gpc, consent.status, consent.regime, under)
+        digest = hashlib.sha256(repr(state).encode()).hexdigest()
+        return ("s" if self.shared else "c") + digest[:12]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +83,21 @@ class Visitors:
         self._name = site.cookie_name.encode()
         self._once_name = site.once_cookie_name.encode()
         self._language_name = site.language_cookie_name.encode()
+        self._companion_name = site.companion_name.encode()
         self._country_header = site.settings.country_header.lower().encode()
         self._known: dict[tuple[bytes | None, ...], _Known] = {}
         self._edition = site.edition(site.now())
+        self._nobody = self._build_nobody()
+
+    @property
+    def nobody(self) -> Visitor:
+        """Return for whom pages that are everybody's are gated: granted nothing, under the strictest regime."""
+        return self._nobody
+
+    def _build_nobody(self) -> Visitor:
+        site, edition = self._site, self._edition
+        consent = Consent(site.catalogue, edition.notices[site.settings.default_language])
+        return Visitor(consent, shared=True, edition_tag=edition.tag + edition.companion)
 
     async def visitor(self, headers: Headers, *, path: str) -> Visitor:
         """Return who asks for `path`. Never raises for anything a visitor can send."""
@@ -88,6 +105,7 @@ class Visitors:
         edition = self._site.edition(now)
         if edition is not self._edition:
             self._edition, self._known = edition, {}
+            self._nobody = self._build_nobody()
         get = headers.get
         cookies = get(b"cookie")
         key = (cookies, get(b"accept-language"), get(b"sec-gpc"), get(self._country_header))
@@ -130,7 +148,7 @@ class Visitors:
         language = (site.spoken(chosen) if chosen else None) or site.negotiate(
             (accept_language or b"").decode("latin-1")
         )
-        own = (self._name, self._once_name, self._language_name)
+        own = (self._name, self._once_name, self._language_name, self._companion_name)
         names = tuple(name.decode("latin-1") for name, _ in pairs[:MOST_COOKIES] if name not in own)
         blank = Consent(
             site.catalogue,
@@ -138,7 +156,7 @@ class Visitors:
             regime=regime_for((country or b"").decode("latin-1"), regimes=site.settings.regimes),
             gpc=gpc is not None and global_privacy_control(gpc.decode("latin-1").split(LINES)),
         )
-        nobody = Visitor(blank, cookies=names)
+        nobody = Visitor(blank, cookies=names, edition_tag=self._edition.tag)
         known, lasting = _Known(nobody, nobody), True
         sealed = cookie.unseal(values[0], by=site.choice_signer) if len(values) == 1 else None
         if sealed is not None:
@@ -164,8 +182,10 @@ class Visitors:
             decided_at=choice.decided_at,
             expires_at=self._site.expiry(choice),
             cookies=names,
+            edition_tag=self._edition.tag,
         )
-        return _Known(visitor, Visitor(replace(blank, status=Status.EXPIRED), cookies=names))
+        expired = replace(blank, status=Status.EXPIRED)
+        return _Known(visitor, Visitor(expired, cookies=names, edition_tag=self._edition.tag))
 
 
 def _taken_back(nobody: Consent, now: int) -> Consent:

@@ -12,7 +12,6 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from consent.choice.choice import refusal
-from consent.choice.cookie import seal
 from consent.errors import LedgerError, VerificationError
 from consent.gate.headers import expire_cookies
 from consent.site import Site
@@ -107,9 +106,8 @@ class Receipts:
         response = RedirectResponse(f"{self._prefix}/receipt", 303, {"Cache-Control": "no-store"})
         if visitor.consent_id is not None:
             choice = refusal(consent.notice, now=now)
-            value = seal(choice, notice=consent.notice, by=site.choice_signer)
-            header = site.cookie_header(site.cookie_name, value, expires_at=site.expiry(choice))
-            response.headers.append("set-cookie", header)
+            for value in site.choice_headers(choice, notice=consent.notice):
+                response.headers.append("set-cookie", value)
             necessary = frozenset(service.key for service in site.catalogue.services if service.required)
             host = request.headers.get("host", "")
             for value in expire_cookies(
