@@ -103,6 +103,7 @@
     if (answer.reload || lost || (gained && 'narrowed' in config)) return location.reload();
     state.status = answer.status;
     state.allowed = answer.allowed;
+    shown = cookie && companion();
     document.getElementById('cst')?.remove();
     document.querySelector('.cst-link')?.removeAttribute('hidden');
     const said = document.querySelector('.cst-said');
@@ -172,9 +173,35 @@
   // A page that comes back from the back/forward cache may be from before another choice.
   addEventListener('pageshow', async (event) => {
     if (!event.persisted) return;
+    if (cookie) return shown !== companion() && location.reload();
     const response = await fetch(`${prefix}/state`, { cache: 'no-store', headers: { Accept: 'application/json' } });
     if (response.ok && !same(await response.json())) location.reload();
   });
+
+  // On a page that is everybody's, a cookie of one bit a key tells who is looking; where it is of another day, we ask.
+  const [cookie, digest, ...keys] = words(config.companion);
+  const companion = () => document.cookie.split('; ').find((pair) => pair.startsWith(`${cookie}=`))?.slice(cookie.length + 1);
+  let shown = cookie && companion();
+  const recognise = async () => {
+    const [known, bits] = shown.split('.');
+    const objected = (key) => key.endsWith('!') && navigator.globalPrivacyControl;
+    let answer = { status: /1/.test(bits) ? 'given' : 'refused', answered: true };
+    answer.allowed = [...state.allowed, ...keys.filter((key, at) => bits?.[at] === '1' && !objected(key)).map((key) => key.replace('!', ''))];
+    if (known !== digest) {
+      const response = await fetch(`${prefix}/state`, { cache: 'no-store', headers: { Accept: 'application/json' } });
+      if (!response.ok) return;
+      answer = await response.json();
+      shown = companion();
+    }
+    state.status = answer.status;
+    state.allowed = answer.allowed;
+    if (answer.answered) {
+      document.getElementById('cst')?.remove();
+      document.querySelector('.cst-link')?.removeAttribute('hidden');
+    }
+    revive(state.allowed);
+  };
+  if (shown) recognise();
 
   clear(words(config.clear));
   window.consent = Object.freeze({
