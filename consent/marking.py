@@ -100,7 +100,7 @@ def marked(
         kept.insert(0, (b"content-type", types[0] if plain else f"text/html; charset={encoding}".encode("ascii")))
     vary = b", ".join(varies)
     if not visitor.shared:
-        if visitor.once:
+        if visitor.fleeting:
             cached = b"no-store"
         elif b"no-store" not in cached.lower():
             cached = b"private, no-cache"

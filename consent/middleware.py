@@ -6,6 +6,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -104,8 +105,11 @@ class ConsentMiddleware:
         path = scope["path"]
         headers = gathered(scope["headers"])
         visitor = await self._visitors.visitor(headers, path=path)
+        if is_framed_elsewhere(scope):
+            # Without its banner, and so no page for the same visitor outside of the frame.
+            visitor = replace(visitor, fleeting=True)
         nobody, watched = None, None
-        if site.shared and scope["method"] in CACHED_METHODS and not visitor.once and not is_framed_elsewhere(scope):
+        if site.shared and scope["method"] in CACHED_METHODS and not visitor.fleeting:
             nobody, watched = self._visitors.nobody, Watched(visitor.consent)
         state = scope.setdefault("state", {})
         state["consent"] = visitor.consent if watched is None else watched
@@ -116,9 +120,8 @@ class ConsentMiddleware:
             return
         confirming = None
         if headers.get(b"sec-fetch-dest") not in SUBRESOURCES and not CHANGED.isdisjoint(headers):
-            navigation = _is_navigation(headers)
-            gated_for = (() if nobody is None else (nobody,)) + (visitor,)
-            kept, confirming = _for_a_page(scope["headers"], gated_for=gated_for if navigation else ())
+            gated_for = [one for one in (nobody, visitor) if one is not None and not one.fleeting]
+            kept, confirming = _for_a_page(scope["headers"], navigation=_is_navigation(headers), gated_for=gated_for)
             scope = {**scope, "headers": kept}
         if UNSCANNED in (scope.get("extensions") or ()):
             offered = {name: value for name, value in scope["extensions"].items() if name != UNSCANNED}
@@ -175,19 +178,19 @@ def _is_navigation(headers: Headers) -> bool:
 
 
 def _for_a_page(
-    headers: RawHeaders, *, gated_for: Sequence[Visitor]
+    headers: RawHeaders, *, navigation: bool, gated_for: Sequence[Visitor]
 ) -> tuple[list[tuple[bytes, bytes]], Visitor | None]:
     """Return a request's headers as the app may see them if its answer could be a page, and whose page it confirms.
 
     An answer to a condition that was made for none of `gated_for` could bring back a page from before a withdrawal; a
-    part of a page, or one in a content coding we cannot undo, cannot be gated. Without any, the request is no
-    navigation, and its conditions stay.
+    part of a page, or one in a content coding we cannot undo, cannot be gated. Conditions of what is no `navigation`
+    stay.
     """
     kept, confirming = [], None
     for name, value in headers:
         if name == b"accept-encoding":
             value = _narrowed(value)
-        elif name in CONDITIONS and gated_for:
+        elif name in CONDITIONS and navigation:
             confirmed = _confirmed(value.decode("latin-1"), gated_for) if name == b"if-none-match" else None
             if confirmed is None:
                 continue

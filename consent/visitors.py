@@ -33,8 +33,8 @@ class Visitor:
     """Hold what one request tells about its visitor.
 
     `consent_id` stays on the server. `cookies` are the names of all cookies the request carries; `once` tells that a
-    cookie for loading a service once was used up by this request; `shared`, that this is nobody, for whom pages are
-    gated that are everybody's.
+    cookie for loading a service once was used up by this request; `fleeting`, that what this request gets fits no
+    other; `shared`, that this is nobody, for whom pages are gated that are everybody's.
     """
 
     consent: Consent
@@ -43,6 +43,7 @@ class Visitor:
     expires_at: int | None = None
     cookies: tuple[str, ...] = ()
     once: bool = False
+    fleeting: bool = False
     shared: bool = False
     edition_tag: str = ""
     _translations: dict[str, Consent] = field(default_factory=dict, repr=False)
@@ -131,7 +132,7 @@ class Visitors:
         service = cookie.unseal_once(value, path=path, now=now, by=site.once_signer)
         allowed = frozenset(() if service is None or site.catalogue.service(service) is None else (service,))
         once = replace(visitor.consent, once=allowed)
-        return replace(visitor, consent=once, once=True, _translations={})
+        return replace(visitor, consent=once, once=True, fleeting=True, _translations={})
 
     def _withdrawn(self, visitor: Visitor) -> bool:
         ledger, made_at = self._site.ledger, visitor.decided_at

@@ -139,6 +139,16 @@ def test_a_weak_tag_stays_weak(make_client: MakeClient) -> None:
     assert get(client).headers["etag"].startswith('W/"v1c')
 
 
+def test_a_page_in_a_frame_of_another_site_is_no_other_page(make_client: MakeClient) -> None:
+    """Without its banner it fits nowhere else: it is not kept, and no other stands in for it."""
+    client = make_client(app=conditional())
+    frame = {"sec-fetch-dest": "iframe", "sec-fetch-site": "cross-site"}
+    framed = client.get("/", headers=frame)
+    assert ('id="cst"' in framed.text, framed.headers["cache-control"]) == (False, "no-store")
+    tag = get(client).headers["etag"]
+    assert client.get("/", headers=frame | {"if-none-match": tag}).status_code == 200
+
+
 # -- what the app is asked
 
 

@@ -187,7 +187,7 @@ def test_a_page_in_a_frame_of_another_site(make_client: MakeClient) -> None:
     client = make_client(app=cacheable(), cache="shared")
     framed = client.get("/", headers={"sec-fetch-dest": "iframe", "sec-fetch-site": "cross-site"})
     assert 'id="cst"' not in framed.text
-    assert framed.headers["cache-control"] == "private, no-cache"
+    assert framed.headers["cache-control"] == "no-store"
 
 
 def test_cookies_are_not_expired_on_what_is_everybodys(make_client: MakeClient) -> None:
