@@ -328,4 +328,4 @@ def test_no_state_in_anybody_elses_page(mode: str, ignores_vary: bool) -> None:
 @BEHIND
 def test_no_state_in_anybody_elses_page_for_long(mode: str, ignores_vary: bool) -> None:
     """The same over many more histories."""
-    run(mode, ignores_vary=ignores_vary, histories=400, steps=60)
+    run(mode, ignores_vary=ignores_vary, histories=150, steps=40)

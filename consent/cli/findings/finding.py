@@ -28,6 +28,8 @@ CODES = {
     "C107": "a choice that holds unusually long or short",
     "C108": "undeclared hosts are allowed",
     "C109": "nobody answers for the data",
+    "C120": "regimes that shared pages do not follow",
+    "C121": "a service that shared pages cannot start",
     "C200": "a purpose or service that contradicts itself",
     "C201": "a host claimed twice",
     "C202": "a service lacks what a notice says",

@@ -72,7 +72,11 @@
     const scripts = due.filter((node) => node.localName === 'script');
     const others = due.filter((node) => node.localName !== 'script');
     for (const node of others) {
+      // A frame made anew: history would go on filling the parked one, under its name, with what was shown in it.
+      const place = document.createComment('');
+      if (/^i?frame$/.test(node.localName)) node.replaceWith(place);
       restore(node);
+      if (place.parentNode) place.replaceWith(node);
       if (node.matches('source,track')) node.parentNode.load?.();
     }
     runAll(scripts);
