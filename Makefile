@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-long lint types browser bench clean
+.PHONY: demo test test-long lint types browser bench catalogues clean
 
 demo: $(STAMP)
 	$(BIN)/consent demo
@@ -25,7 +25,11 @@ types: $(STAMP)
 browser: $(STAMP)
 	$(BIN)/python tests/browser/chromium.py
 
+catalogues: $(STAMP)
+	$(BIN)/python -m tests.catalogues
+
 bench: $(STAMP)
+	$(BIN)/python -m pip install --quiet --editable ".[server,dev,bench]"
 	$(BIN)/python -m bench
 
 clean:

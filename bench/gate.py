@@ -7,19 +7,17 @@ gzip in the same run means something, the milliseconds do not.
 from __future__ import annotations
 
 import argparse
-import importlib
 import time
 import zlib
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
 
 from bench.pages import PAGES, TRACKER, article
+from bench.rivals import BANNER, Way, rivals
 from consent.choice.catalogue import Catalogue, Purpose, Service
 from consent.gate.html import Gate, Insert
 from consent.gate.rules import Rules, Undeclared, View
 
-Way = Callable[[bytes], object]
-_BANNER = Insert(banner=b"<section>consent</section>")
+_BANNER = Insert(banner=BANNER.encode())
 
 
 def catalogue() -> Catalogue:
@@ -49,50 +47,6 @@ def gate(view: View, page: bytes, *, chunk: int = 0) -> bytes:
 def _gzip(page: bytes) -> bytes:
     compress = zlib.compressobj(9, zlib.DEFLATED, 31)
     return compress.compress(page) + compress.flush()
-
-
-def _optional(name: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ImportError:
-        return None
-
-
-def _lolhtml(lolhtml: Any, page: bytes) -> bytes:
-    out: list[bytes] = []
-
-    class Handler:
-        def element(self, element: Any) -> None:
-            if TRACKER in (element.get_attribute("src") or ""):
-                element.remove_attribute("src")
-
-    rewriter = lolhtml.HTMLRewriter(out.append)
-    rewriter.on("[src]", Handler())
-    rewriter.write(page)
-    rewriter.end()
-    return b"".join(out)
-
-
-def _others() -> tuple[dict[str, Way], list[str]]:
-    ways: dict[str, Way] = {}
-    missing = []
-    turbohtml = _optional("turbohtml")
-    if turbohtml is not None:
-        ways["turbohtml parse + serialize"] = lambda page: turbohtml.parse(page, positions=False).serialize()
-    else:
-        missing.append("turbohtml")
-    selectolax = _optional("selectolax.lexbor") or _optional("selectolax.parser")
-    if selectolax is not None:
-        parser = getattr(selectolax, "LexborHTMLParser", None) or selectolax.HTMLParser
-        ways["selectolax parse + serialize"] = lambda page: parser(page).html
-    else:
-        missing.append("selectolax")
-    lolhtml = _optional("lolhtml")
-    if lolhtml is None:
-        missing.append("python-lolhtml")
-    else:
-        ways["lolhtml, every element with src"] = lambda page: _lolhtml(lolhtml, page)
-    return ways, missing
 
 
 def measure(ways: dict[str, Way], page: bytes, rounds: int) -> dict[str, float]:
@@ -135,7 +89,7 @@ def main() -> None:
     everybody = Rules(catalogue(), site_hosts=("meridian.example",), undeclared=Undeclared.REPORT).view(
         frozenset(("tracker",))
     )
-    others, missing = _others()
+    others, missing = rivals(nobody)
     for title, page in PAGES.items():
         ways: dict[str, Way] = {
             "pass-through": bytes,

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib import resources
 from io import BytesIO
 
 from babel import Locale
+from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
+from babel.numbers import format_decimal
 from babel.support import Translations
 
 from consent.choice.wording import Plural, Wording
 from consent.errors import ConfigurationError
 
 SOURCE = "en"
-RIGHT_TO_LEFT = "rtl"
+REVIEWED = re.compile(rb'^"X-Speaker-Reviewed: yes\\n"$', re.MULTILINE)
+"""The header of a catalogue once somebody who speaks the language has read all of it; Babel keeps no such header."""
 
 
 def available() -> tuple[str, ...]:
@@ -32,32 +36,57 @@ def wording(language: str, overrides: Mapping[str, str] | None = None) -> Wordin
     """
     if language == SOURCE:
         return Wording(language=language, overrides=overrides or {})
-    catalogue = _translations(language)
+    translations = _translations(language)
 
     def translate(key: str, text: str) -> str:
-        return str(catalogue.upgettext(key, text))
+        return str(translations.upgettext(key, text))
 
     def translate_plural(key: str, texts: Plural, n: int) -> str:
-        return str(catalogue.unpgettext(key, *texts, n))
+        return str(translations.unpgettext(key, *texts, n))
 
-    return Wording(language=language, translate=translate, translate_plural=translate_plural, overrides=overrides or {})
+    return Wording(
+        language=language,
+        translate=translate,
+        translate_plural=translate_plural,
+        number=partial(format_decimal, locale=Locale.parse(language, sep="-")),
+        overrides=overrides or {},
+    )
 
 
 def direction(language: str) -> str:
     """Return `ltr` or `rtl`, the way a language is written."""
-    return RIGHT_TO_LEFT if Locale.parse(language, sep="-").character_order == "right-to-left" else "ltr"
+    return Locale.parse(language, sep="-").text_direction
 
 
-@lru_cache(maxsize=64)
-def _translations(language: str) -> Translations:
-    file = resources.files("consent") / "locale" / f"{language}.po"
-    if language not in available():
+def reviewed(language: str) -> bool:
+    """Tell whether somebody who speaks a language has read all of its texts, as its catalogue says.
+
+    Raises ConfigurationError for a language there is no catalogue of.
+    """
+    return language == SOURCE or REVIEWED.search(_source(language)) is not None
+
+
+def catalogue(language: str) -> Catalog:
+    """Return the gettext catalogue of one language; the context of each message is its key.
+
+    Raises ConfigurationError for a language there is no catalogue of.
+    """
+    return read_po(BytesIO(_source(language)), locale=language.replace("-", "_"))
+
+
+def _source(language: str) -> bytes:
+    if language == SOURCE or language not in available():
         raise ConfigurationError(
             f"there is no wording in {language!r}",
             place="languages",
             remedy=f"Choose from {', '.join(available())}",
         )
+    return (resources.files("consent") / "locale" / f"{language}.po").read_bytes()
+
+
+@lru_cache(maxsize=64)
+def _translations(language: str) -> Translations:
     compiled = BytesIO()
-    write_mo(compiled, read_po(BytesIO(file.read_bytes()), locale=language.replace("-", "_")))
+    write_mo(compiled, catalogue(language))
     compiled.seek(0)
     return Translations(compiled)

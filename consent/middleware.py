@@ -11,9 +11,11 @@ from functools import lru_cache
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from consent.asked import is_framed_elsewhere
+from consent.codings import DECODERS
 from consent.errors import ConfigurationError
 from consent.gate import headers as gate_headers
-from consent.responder import DECODERS, Responder, is_framed_elsewhere
+from consent.responder import Responder
 from consent.settings import ConsentSettings
 from consent.sharing import Watched
 from consent.site import Site
@@ -34,14 +36,12 @@ SUBRESOURCES = frozenset(
         b"script",
         b"serviceworker",
         b"sharedworker",
-        b"style",
         b"track",
         b"video",
         b"worker",
-        b"xslt",
     }
 )
-"""Values of `Sec-Fetch-Dest` for which a browser never shows the answer as a page. Source: Fetch §2.2.7."""
+"""Values of `Sec-Fetch-Dest` for which a browser never makes a page of the answer. Source: Fetch §2.2.7."""
 PAGES = frozenset({b"document", b"embed", b"fencedframe", b"frame", b"iframe", b"object"})
 """Values of `Sec-Fetch-Dest` for which it does."""
 CACHED_METHODS = frozenset({"GET", "HEAD"})
@@ -49,8 +49,7 @@ CACHED_METHODS = frozenset({"GET", "HEAD"})
 UNSCANNED = "http.response.zerocopysend"
 """The extension by which an app hands the server a file descriptor, whose bytes would pass us by. Source: ASGI spec."""
 CONDITIONS = frozenset({b"range", b"if-range", b"if-modified-since", b"if-none-match"})
-CHANGED = CONDITIONS | {b"accept-encoding"}
-"""What an app may not see as it came, where its answer could be a page."""
+"""What an app may not see as it came, where its answer could be a page; nor every coding its visitor accepts."""
 _LAST_WORDS = frozenset({"lifespan.startup.failed", "lifespan.shutdown.complete", "lifespan.shutdown.failed"})
 _UNAVAILABLE = b"This site is not set up completely. Its operator finds the reason in the log.\n"
 
@@ -82,9 +81,51 @@ class ConsentMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
-        if scope["type"] == "http":
-            await self._http(scope, receive, send)
-        elif scope["type"] == "lifespan":
+        site = self.site
+        if scope["type"] != "http":
+            await self._no_request(scope, receive, send)
+            return
+        if not self._started:
+            await asyncio.to_thread(self._start)
+        if site is None or self.error is not None:
+            await _answer_unavailable(send)
+            return
+        path = scope["path"]
+        headers = gathered(scope["headers"])
+        # Asked first, since a coroutine costs more than the answer.
+        visitor = self._visitors.recall(headers, path=path) or await self._visitors.visitor(headers, path=path)
+        scope.setdefault("state", {})["consent"] = visitor.consent
+        if path.startswith(self._prefix) and path.removeprefix(self._prefix)[:1] in ("", "/"):
+            scope["state"]["consent_visitor"] = visitor
+            # Below a mount the app's paths begin at its root path; ours begin with the whole prefix.
+            await self._web({**scope, "root_path": ""}, receive, send)
+            return
+        if headers.get(b"sec-fetch-site") == b"cross-site" and is_framed_elsewhere(scope):
+            # Without its banner, and so no page for the same visitor outside of the frame.
+            visitor = replace(visitor, fleeting=True)
+        nobody = watched = confirming = None
+        if site.shared and scope["method"] in CACHED_METHODS and not visitor.fleeting:
+            nobody, watched = self._visitors.nobody, Watched(visitor.consent)
+            scope["state"]["consent"] = watched
+        if headers.get(b"sec-fetch-dest") not in SUBRESOURCES:
+            if not CONDITIONS.isdisjoint(headers):
+                gated_for = [one for one in (nobody, visitor) if one is not None and not one.fleeting]
+                kept, confirming = _for_a_page(
+                    scope["headers"], navigation=_is_navigation(headers), gated_for=gated_for
+                )
+                scope = {**scope, "headers": kept}
+            elif (accepted := headers.get(b"accept-encoding")) is not None and (
+                narrow := _narrowed(accepted)
+            ) != accepted:
+                scope = {**scope, "headers": _replaced(scope["headers"], b"accept-encoding", narrow)}
+        if UNSCANNED in (scope.get("extensions") or ()):
+            offered = {name: value for name, value in scope["extensions"].items() if name != UNSCANNED}
+            scope = {**scope, "extensions": offered}
+        responder = Responder(site, visitor, send, scope=scope, nobody=nobody, watched=watched, confirming=confirming)
+        await self.app(scope, receive, responder)
+
+    async def _no_request(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
             await self._lifespan(scope, receive, send)
         elif scope["type"] == "websocket" and self.site is not None:
             if not self._started:
@@ -94,40 +135,6 @@ class ConsentMiddleware:
             await self.app(scope, receive, Responder(self.site, visitor, send, scope=scope))
         else:
             await self.app(scope, receive, send)
-
-    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        site = self.site
-        if not self._started:
-            await asyncio.to_thread(self._start)
-        if site is None or self.error is not None:
-            await _answer_unavailable(send)
-            return
-        path = scope["path"]
-        headers = gathered(scope["headers"])
-        visitor = await self._visitors.visitor(headers, path=path)
-        if is_framed_elsewhere(scope):
-            # Without its banner, and so no page for the same visitor outside of the frame.
-            visitor = replace(visitor, fleeting=True)
-        nobody, watched = None, None
-        if site.shared and scope["method"] in CACHED_METHODS and not visitor.fleeting:
-            nobody, watched = self._visitors.nobody, Watched(visitor.consent)
-        state = scope.setdefault("state", {})
-        state["consent"] = visitor.consent if watched is None else watched
-        if path.startswith(self._prefix) and path[len(self._prefix) : len(self._prefix) + 1] in ("", "/"):
-            state["consent_visitor"] = visitor
-            # Below a mount the app's paths begin at its root path; ours begin with the whole prefix.
-            await self._web({**scope, "root_path": ""}, receive, send)
-            return
-        confirming = None
-        if headers.get(b"sec-fetch-dest") not in SUBRESOURCES and not CHANGED.isdisjoint(headers):
-            gated_for = [one for one in (nobody, visitor) if one is not None and not one.fleeting]
-            kept, confirming = _for_a_page(scope["headers"], navigation=_is_navigation(headers), gated_for=gated_for)
-            scope = {**scope, "headers": kept}
-        if UNSCANNED in (scope.get("extensions") or ()):
-            offered = {name: value for name, value in scope["extensions"].items() if name != UNSCANNED}
-            scope = {**scope, "extensions": offered}
-        responder = Responder(site, visitor, send, scope=scope, nobody=nobody, watched=watched, confirming=confirming)
-        await self.app(scope, receive, responder)
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Open the ledger before the app starts, and close it after the app has ended."""
@@ -206,6 +213,13 @@ def _confirmed(tags: str, gated_for: Sequence[Visitor]) -> tuple[bytes, Visitor]
         if own is not None:
             return own.encode("latin-1"), visitor
     return None
+
+
+def _replaced(headers: RawHeaders, name: bytes, value: bytes) -> list[tuple[bytes, bytes]]:
+    """Return a request's headers with one line of a name, at the end."""
+    kept = [header for header in headers if header[0] != name]
+    kept.append((name, value))
+    return kept
 
 
 @lru_cache(maxsize=256)

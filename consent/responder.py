@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-import zlib
-from collections.abc import Callable, Iterable, Iterator, MutableMapping
-from functools import lru_cache
-from typing import Protocol
-from urllib.parse import quote
+from collections.abc import Awaitable, Collection, Iterable, Iterator
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import Message, Scope, Send
 
+from consent.asked import address_of, host_of, is_framed_elsewhere, is_own_act, is_picture, path_of
 from consent.choice.consent import Consent
-from consent.gate import charset, headers
-from consent.gate.html import Gate, Insert
+from consent.codings import DECODERS, CodingError, Decoder
+from consent.gate import headers
+from consent.gate.inquest import verdict_of_address
+from consent.gate.insert import Insert
+from consent.gate.rules import Verdict, View
+from consent.gating import Finished, Gating, encoding_of, gated_whole
+from consent.kinds import Kind, kind_of, sniffed
 from consent.marking import Marked, marked
 from consent.sharing import Watched, is_private
 from consent.site import Site
@@ -25,73 +27,20 @@ from consent.web.origin import safe_path
 
 logger = logging.getLogger("consent")
 
-HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
-SNIFFED_TYPES = frozenset({"unknown/unknown", "application/unknown", "*/*"})
-"""Media types that, like none at all, make a browser look at the body itself. Source: WHATWG MIME Sniffing §7."""
 WITHOUT_BODY = frozenset({204, 304})
 GATED_HEADERS = frozenset(
     {b"set-cookie", b"link", b"refresh", b"report-to", b"reporting-endpoints", b"nel", b"speculation-rules"}
+    | {b"location"}
 )
-FRAMES = frozenset({b"embed", b"fencedframe", b"frame", b"iframe", b"object"})
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
 HEAD_START = 1024
 """How many bytes a browser, too, looks at to find out the charset. Source: HTML §13.2.3.2."""
 FILE_CHUNK = 65_536
+WHOLE_CAP = 4 << 20
+"""Bytes of a style sheet, or of XML, that are held until its end is there."""
 
 _ROOT = re.compile(rb"<html\b[^>]*>", re.IGNORECASE)
 _LANGUAGE = re.compile(rb"\slang\s*=\s*[\"']?([A-Za-z0-9-]{2,35})", re.IGNORECASE)
-_TYPE_END = re.compile(r"[\s;(]")
-
-
-class Decoder(Protocol):
-    """Undo a content coding, piece by piece."""
-
-    def decompress(self, data: bytes, /) -> bytes: ...
-    def flush(self) -> bytes: ...
-
-
-DECODERS: MutableMapping[str, Callable[[], Decoder]] = {
-    "gzip": lambda: zlib.decompressobj(wbits=zlib.MAX_WBITS | 16),
-    "x-gzip": lambda: zlib.decompressobj(wbits=zlib.MAX_WBITS | 16),
-    "deflate": lambda: _Deflate(),
-}
-
-
-class _Finished:
-    """Stand for the gate of a page that is known whole."""
-
-    def feed(self, chunk: bytes) -> bytes:
-        """Return nothing: nothing comes after the end."""
-        return b""
-
-    def end(self) -> bytes:
-        """Return nothing."""
-        return b""
-
-
-FINISHED = _Finished()
-
-
-class _Deflate:
-    """Undo the coding `deflate` with zlib's wrapper or without it: servers send either, and browsers read both."""
-
-    def __init__(self) -> None:
-        self._head = b""
-        self._inner: Decoder | None = None
-
-    def decompress(self, data: bytes, /) -> bytes:
-        """Return what the next bytes hold."""
-        if self._inner is None:
-            self._head += data
-            if len(self._head) < 2:
-                return b""
-            data = self._head
-            wrapped = data[0] & 0x0F == zlib.DEFLATED and int.from_bytes(data[:2]) % 31 == 0
-            self._inner = zlib.decompressobj(wbits=zlib.MAX_WBITS if wrapped else -zlib.MAX_WBITS)
-        return self._inner.decompress(data)
-
-    def flush(self) -> bytes:
-        """Return what is left at the end."""
-        return self._inner.flush() if self._inner is not None else b""
 
 
 class Responder:
@@ -100,6 +49,15 @@ class Responder:
     `nobody` is given where the answer may be everybody's: for whom it is gated then. `watched` tells whether the app
     asked about the visitor before it answered. `confirming` is for whom a page was gated that the request asks about.
     """
+
+    # Most answers are no pages, and need none of these.
+    _passing = False
+    _start: Message | None = None
+    _gate: Gating | Finished | None = None
+    _kind = Kind.HTML
+    _decoder: Decoder | None = None
+    _refused = False
+    _negotiated = False
 
     def __init__(
         self,
@@ -114,24 +72,21 @@ class Responder:
     ) -> None:
         self._site = site
         self._visitor = visitor
-        self._consent = visitor.consent
         self._send = send
         self._scope = scope
         self._nobody = nobody
         self._watched = watched
         self._confirming = confirming
-        self._start: Message | None = None
-        self._gate: charset.Stream | None = None
-        self._scanner: Gate | None = None
-        self._decoder: Decoder | None = None
-        self._waiting = bytearray()
-        self._untyped = False
-        self._coded = bytearray()
-        self._refused = False
-        self._negotiated = False
 
-    async def __call__(self, message: Message) -> None:
+    def __call__(self, message: Message) -> Awaitable[None]:
         """Take one message from the app, and send on what may pass."""
+        if not self._passing:
+            if message["type"] != "http.response.start" or not _is_plain(message.get("headers")):
+                return self._take(message)
+            self._passing = True
+        return self._send(message)
+
+    async def _take(self, message: Message) -> None:
         kind = message["type"]
         if kind == "http.response.start":
             await self._begin(message)
@@ -163,37 +118,41 @@ class Responder:
                 content_type += f",{value.decode('latin-1')}"
             elif name in GATED_HEADERS:
                 gated = True
-        media_type = _media_type(content_type)
-        page = not media_type or media_type in HTML_TYPES
-        if self._nobody is not None:
-            self._share(raw, self._nobody, page=page)
+        self._kind = kind_of(content_type)
+        if self._nobody is not None and self._is_everybodys(message["status"], raw, self._nobody):
+            self._visitor = self._nobody
+            if self._watched is not None:
+                Watched.settle(self._watched, self._nobody.consent)
         if gated:
-            message = self._with_gated_headers(message, page=page)
-        if media_type and media_type not in HTML_TYPES:
+            if message["status"] in REDIRECTS and self._leads_astray(raw):
+                await self._stay(message)
+                return
+            message = self._with_gated_headers(message, page=self._kind.page)
+        if self._kind is Kind.OTHER:
             await self._send(message)
-        elif message["status"] in WITHOUT_BODY or not media_type:
+        elif message["status"] in WITHOUT_BODY or self._kind is Kind.UNKNOWN:
             await self._begin_untyped(message)
         else:
-            await self._begin_html(message)
+            await self._begin_gated(message)
 
-    def _share(self, raw: list[tuple[bytes, bytes]], nobody: Visitor, *, page: bool) -> None:
-        """Make this answer everybody's, unless the app keeps it to the visitor, or made it for them."""
-        if is_private(raw) or (self._watched is not None and Watched.looked_at(self._watched)):
-            return
-        cookies = [value.decode("latin-1") for name, value in raw if name == b"set-cookie"] if page else []
-        if cookies:
-            hold_undeclared = self._site.settings.undeclared_cookies == "hold"
-            allowed = nobody.consent.allowed
-            if headers.hold_cookies(cookies, self._site.catalogue, allowed, hold_undeclared=hold_undeclared)[0]:
-                return
-        self._visitor, self._consent = nobody, nobody.consent
-        if self._watched is not None:
-            Watched.settle(self._watched, nobody.consent)
+    def _is_everybodys(self, status: int, raw: list[tuple[bytes, bytes]], nobody: Visitor) -> bool:
+        """Tell whether caches may keep this answer for everybody, as far as the app and the kind of answer allow it.
+
+        Style sheets and XML that ask a service that is held back cannot be mended by a script, and a redirect to one
+        may be followed by one visitor's own act and not by another's page.
+        """
+        if is_private(raw) or self._kind.held_whole or (self._watched and Watched.looked_at(self._watched)):
+            return False
+        allowed = nobody.consent.allowed
+        if status in REDIRECTS and self._verdict_of_location(raw, self._site.rules.view(allowed)) is not None:
+            return False
+        cookies = [value.decode("latin-1") for name, value in raw if name == b"set-cookie"] if self._kind.page else []
+        hold_undeclared = self._site.settings.undeclared_cookies == "hold"
+        return not headers.hold_cookies(cookies, self._site.catalogue, allowed, hold_undeclared=hold_undeclared)[0]
 
     async def _begin_untyped(self, message: Message) -> None:
         """Send a start without a body, or one whose body will tell what it is."""
         response = MutableHeaders(raw=message["headers"])
-        self._untyped = True
         if message["status"] in WITHOUT_BODY:
             whose = self._confirming
             if whose is not None and message["status"] == 304:
@@ -212,21 +171,55 @@ class Responder:
         elif response.get("x-content-type-options", "").strip().lower() == "nosniff":
             await self._send(message)
         else:
-            await self._begin_html(message)
+            await self._begin_gated(message)
 
-    async def _begin_html(self, message: Message) -> None:
+    async def _begin_gated(self, message: Message) -> None:
         response = MutableHeaders(raw=message["headers"])
         coding = ",".join(response.getlist("content-encoding")).strip().lower()
         if coding not in ("", "identity"):
             maker = DECODERS.get(coding)
+            if maker is None and self._kind.held_whole and is_picture(self._scope):
+                await self._send(message)
+                return
             if maker is None:
                 await self._refuse(f"the body's content coding {coding!r} cannot be undone")
                 return
             self._decoder = maker()
         if message["status"] == 206:
-            await self._refuse("a part of a page cannot be gated")
+            if self._kind is Kind.SHEET:
+                await self._send(message)
+            else:
+                await self._refuse("a part of a page cannot be gated")
             return
         self._start = message
+        self._waiting, self._coded = bytearray(), bytearray()
+
+    def _leads_astray(self, raw: list[tuple[bytes, bytes]]) -> bool:
+        """Tell whether a redirect sends a request that no visitor made themselves to somebody who is held back."""
+        verdict = self._verdict_of_location(raw, self._site.rules.view(self._visitor.consent.allowed))
+        if verdict is None:
+            return False
+        return not is_own_act(self._scope, sure=verdict.service is not None)
+
+    def _verdict_of_location(self, raw: Iterable[tuple[bytes, bytes]], view: View) -> Verdict | None:
+        places = [value.decode("latin-1") for name, value in raw if name == b"location"]
+        bases = view.rules.page(address_of(self._scope))
+        verdicts = [verdict_of_address(view, place, bases=bases) for place in places]
+        return next((verdict for verdict in verdicts if verdict is not None), None)
+
+    async def _stay(self, message: Message) -> None:
+        """Answer a redirect that is held with nothing, which pictures, scripts and frames all take quietly."""
+        kept = self._with_gated_headers(message)["headers"]
+        cookies = [(name, value) for name, value in kept if name == b"set-cookie"]
+        self._refused = True
+        await self._send(
+            {
+                "type": "http.response.start",
+                "status": 204,
+                "headers": [*cookies, (b"cache-control", b"no-store"), (b"vary", b"Cookie, Sec-GPC")],
+            }
+        )
+        await self._send({"type": "http.response.body", "body": b""})
 
     async def _refuse(self, reason: str) -> None:
         """Answer 502: a page that cannot be gated is not passed."""
@@ -242,18 +235,31 @@ class Responder:
     # -- the body
 
     async def _body(self, body: bytes, *, more: bool) -> None:
-        if self._decoder is not None:
-            if self._untyped and self._gate is None:
-                self._coded += body
-            try:
-                body = self._decoder.decompress(body) + (b"" if more else self._decoder.flush())
-            except zlib.error:
-                if self._gate is None:
-                    self._start = None
-                    await self._refuse("the body is not in the content coding it is said to be in")
+        if self._decoder is None:
+            await self._decoded(body, more=more)
+            return
+        if self._gate is None and (self._kind is Kind.UNKNOWN or self._kind.held_whole):
+            self._coded += body
+        try:
+            for piece in self._decoder.pieces(body, last=not more):
+                await self._decoded(piece, more=True)
+                if self._refused or self._decoder is None:
+                    return
+        except CodingError:
+            if self._gate is None:
+                self._start = None
+                await self._refuse("the body is not in the content coding it is said to be in")
                 return
+            more = False
+        if not more:
+            await self._decoded(b"", more=False)
+
+    async def _decoded(self, body: bytes, *, more: bool) -> None:
         if self._gate is None:
             self._waiting += body
+            if self._kind.held_whole:
+                await self._whole(more=more)
+                return
             if more and not self._ready():
                 return
             body = bytes(self._waiting)
@@ -262,7 +268,7 @@ class Responder:
             return
         out = self._gate.feed(body) + (b"" if more else self._gate.end())
         if not more:
-            self._report()
+            self._report(self._gate.parked, self._gate.found)
         if out or not more:
             await self._send({"type": "http.response.body", "body": out, "more_body": more})
 
@@ -274,13 +280,58 @@ class Responder:
         declared = start is not None and b"charset" in dict(start["headers"]).get(b"content-type", b"").lower()
         return declared and _ROOT.search(self._waiting) is not None
 
+    async def _whole(self, *, more: bool) -> None:
+        """Send a style sheet or XML once its end is there: as it came, with its headers, where nothing is held."""
+        if more and len(self._waiting) <= WHOLE_CAP:
+            return
+        start = self._start
+        assert start is not None  # noqa: S101 - _body is only reached while a start is held
+        body = bytes(self._waiting)
+        self._waiting.clear()
+        if len(body) > WHOLE_CAP:
+            if self._kind is Kind.SHEET:
+                self._start = None
+                await self._refuse("a style sheet of more than 4 MiB cannot be gated")
+            else:
+                await self._open(body, whole=not more)
+            return
+        encoding = encoding_of(self._kind, MutableHeaders(raw=start["headers"]).get("content-type"), body)
+        # Whether it differs by visitor shows where nothing is allowed.
+        if self._known(body, encoding, self._site.rules.view(frozenset())) == body:
+            sent = body if self._decoder is None else bytes(self._coded)
+            self._start = None
+            await self._send(start)
+            await self._send({"type": "http.response.body", "body": sent})
+            return
+        page = marked(start["headers"], site=self._site, visitor=self._visitor, consent=self._visitor.consent)
+        out = self._known(body, encoding, self._site.rules.view(self._visitor.consent.allowed))
+        if body or self._scope["method"] != "HEAD":
+            page.headers.append((b"content-length", str(len(out)).encode()))
+        self._gate = Finished()
+        await self._send({**start, "headers": page.headers})
+        await self._send({"type": "http.response.body", "body": out})
+
+    def _known(self, body: bytes, encoding: str, view: View) -> bytes:
+        """Return a whole body gated, from memory where the very same was gated before."""
+        key = (view, encoding, self._kind, self._scope["path"] if view.rules.has_own_paths else "", body)
+        known = self._site.bodies.get(key)
+        if known is None:
+            known, parked, found = gated_whole(
+                self._kind, view, body, encoding=encoding, address=address_of(self._scope)
+            )
+            self._report(parked, found)
+            self._site.bodies.keep(key, body if known == body else known)
+        return known
+
     async def _open(self, body: bytes, *, whole: bool) -> None:
         """Send the held start, then the first piece of the body."""
         start = self._start
         assert start is not None  # noqa: S101 - _body is only reached while a start is held
         response = MutableHeaders(raw=start["headers"])
         content_type = response.get("content-type")
-        if self._untyped and not _looks_like_html(body):
+        if self._kind is Kind.UNKNOWN:
+            self._kind = sniffed(body)
+        if self._kind is Kind.OTHER:
             if self._decoder is not None:
                 body, self._decoder = bytes(self._coded), None
             self._start = None
@@ -289,14 +340,14 @@ class Responder:
             return
         self._coded.clear()
         consent = self._in_language_of(body, response)
-        encoding = charset.sniff(content_type, body)
+        encoding = encoding_of(self._kind, content_type, body)
         page = marked(
             start["headers"],
             site=self._site,
             visitor=self._visitor,
             consent=consent,
             negotiated=self._negotiated,
-            encoding=encoding if body else "",
+            encoding=encoding if body and self._kind is Kind.HTML else "",
         )
         out = self._gated(body, consent, page, encoding, whole=whole)
         if whole and (body or self._scope["method"] != "HEAD"):
@@ -309,29 +360,23 @@ class Responder:
         """Return the first piece of a body gated, from memory where the very same page was gated before."""
         view = self._site.rules.view(consent.allowed)
         insert = self._insert(consent, page)
-        key = (view, encoding, insert.banner, insert.first_gated, self._scope["path"], body)
+        key = (view, encoding, self._kind, insert.banner, insert.first_gated, self._scope["path"], body)
         if whole and (known := self._site.bodies.get(key)) is not None:
-            self._gate = FINISHED
+            self._gate = Finished()
             return known
-        address = f"{self._scope.get('scheme', 'https')}://{_host(self._scope)}{_address(self._scope)}"
-        if charset.decodable(encoding) is charset.Kind.TRANSCODE:
-            self._scanner = Gate(view, charset="utf-8", insert=insert, address=address)
-            self._gate = charset.Transcoder(self._scanner, charset=encoding)
-        else:
-            self._gate = self._scanner = Gate(view, charset=charset.codec(encoding), insert=insert, address=address)
-        out = self._gate.feed(body)
+        self._gate = gate = Gating(self._kind, view, encoding=encoding, address=address_of(self._scope), insert=insert)
+        out = gate.feed(body)
         if whole:
-            out += self._gate.end()
-            self._report()
+            out += gate.end()
+            self._report(gate.parked, gate.found)
             if not page.nonce:
                 self._site.bodies.keep(key, out)
         return out
 
-    def _report(self) -> None:
+    def _report(self, parked: Collection[str], found: Collection[str]) -> None:
         """Tell the operator what the page holds that nobody declared."""
-        if self._scanner is not None:
-            self._site.reports.hosts(self._scanner.found)
-            self._site.reports.parked(self._scanner.parked)
+        self._site.reports.hosts(found)
+        self._site.reports.parked(parked)
 
     async def _file(self, path: str) -> None:
         with await asyncio.to_thread(open, path, "rb") as file:
@@ -342,20 +387,26 @@ class Responder:
     # -- what is inserted
 
     def _in_language_of(self, body: bytes, response: MutableHeaders) -> Consent:
-        """Return the visitor's consent with the notice in the page's own language, where the site has it."""
+        """Return the visitor's consent with the notice in the page's own language, where the site has it.
+
+        Whoever switched the language is asked in the one they chose.
+        """
+        if self._visitor.chose_language:
+            return self._visitor.consent
         root = _ROOT.search(body, 0, 4096)
         found = _LANGUAGE.search(root[0]) if root else None
         tag = found[1].decode("ascii") if found else response.get("content-language", "")
         language = self._site.spoken(tag)
         if language is None:
             self._negotiated = len(self._site.settings.spoken) > 1 and not self._visitor.shared
-            return self._consent
+            return self._visitor.consent
         return self._visitor.in_language(self._site.edition(self._site.now()).notices[language])
 
     def _insert(self, consent: Consent, page: Marked) -> Insert:
         fragments, shared = self._site.fragments, self._visitor.shared
         # A cache may keep one page for many queries, and a query may say who came.
-        path = safe_path(_path(self._scope) if shared else _address(self._scope)) or "/"
+        path = path_of({**self._scope, "query_string": b""} if shared else self._scope)
+        path = safe_path(path) or "/"
         companion = self._site.edition(self._site.now()).companion if shared else ""
         if is_framed_elsewhere(self._scope):
             after_body = b""
@@ -375,18 +426,22 @@ class Responder:
     def _differs(self, raw: list[tuple[bytes, bytes]], cookies: list[str]) -> bool:
         """Tell whether another visitor could get other headers."""
         strictest, _, _ = headers.hold_cookies(cookies, self._site.catalogue, ())
-        return strictest != cookies or headers.hold_headers(raw, self._site.rules.view(frozenset())) != raw
+        view = self._site.rules.view(frozenset())
+        if strictest != cookies or self._verdict_of_location(raw, view) is not None:
+            return True
+        return headers.hold_headers(raw, view, bases=view.rules.page(address_of(self._scope))) != raw
 
     def _links(self, links: Iterable[bytes]) -> list[bytes]:
         # They come before it is known whose the answer is.
         view = self._site.rules.view((self._nobody or self._visitor).consent.allowed)
-        return [link for _, link in headers.hold_headers([(b"link", link) for link in links], view)]
+        bases = view.rules.page(address_of(self._scope))
+        return [link for _, link in headers.hold_headers([(b"link", link) for link in links], view, bases=bases)]
 
     def _cookies_to_expire(self, consent: Consent) -> Iterator[tuple[bytes, bytes]]:
         """Yield headers that delete the cookies this request carries and that may not be stored any more."""
         site, visitor = self._site, self._visitor
         values = headers.expire_cookies(
-            visitor.cookies, site.catalogue, consent.allowed, host=_host(self._scope), consent_cookie=site.cookie_name
+            visitor.cookies, site.catalogue, consent.allowed, host=host_of(self._scope), consent_cookie=site.cookie_name
         )
         if visitor.once:
             values.append(site.cookie_header(site.once_cookie_name, "", expires_at=0))
@@ -399,7 +454,7 @@ class Responder:
         What is no `page`, whose headers are marked later, becomes this visitor's own here where it differs by visitor.
         The app's own message and list stay as they are: it may send the same ones to the next visitor.
         """
-        site, consent = self._site, self._consent
+        site, consent = self._site, self._visitor.consent
         response = MutableHeaders(raw=list(message["headers"]))
         cookies = response.getlist("set-cookie")
         hold_undeclared = site.settings.undeclared_cookies == "hold"
@@ -414,7 +469,23 @@ class Responder:
         raw = response.raw
         if not page and not self._visitor.shared and self._differs(raw, cookies):
             raw = marked(raw, site=site, visitor=self._visitor, consent=consent, confirming=True, tag="").headers
-        return {**message, "headers": headers.hold_headers(raw, site.rules.view(consent.allowed))}
+        bases = site.rules.page(address_of(self._scope))
+        return {**message, "headers": headers.hold_headers(raw, site.rules.view(consent.allowed), bases=bases)}
+
+
+def _is_plain(headers: object) -> bool:
+    """Tell at a glance whether an answer is surely neither a page nor anything with headers to gate."""
+    if type(headers) is not list:
+        return False
+    named = dict(headers)
+    media_type = named.get(b"content-type")
+    return (
+        media_type is not None
+        and len(named) == len(headers)
+        and GATED_HEADERS.isdisjoint(named)
+        and b"".join(named).islower()
+        and kind_of(media_type.decode("latin-1")) is Kind.OTHER
+    )
 
 
 def _fitted(html: bytes, page: Marked) -> bytes:
@@ -429,46 +500,3 @@ def _fitted(html: bytes, page: Marked) -> bytes:
         return html
     nonce = b'nonce="%s" ' % page.nonce.encode("ascii")
     return html.replace(b"<script ", b"<script " + nonce).replace(b"<link ", b"<link " + nonce)
-
-
-def is_framed_elsewhere(scope: Scope) -> bool:
-    """Tell whether another site shows this page in a frame, where a visitor could be led to press a button unseen."""
-    sent = dict(scope["headers"])
-    return sent.get(b"sec-fetch-site") == b"cross-site" and sent.get(b"sec-fetch-dest") in FRAMES
-
-
-def _address(scope: Scope) -> str:
-    """Return the page's own path and query, in ASCII."""
-    query = scope.get("query_string", b"").decode("latin-1")
-    return f"{_path(scope)}?{query}" if query else _path(scope)
-
-
-def _path(scope: Scope) -> str:
-    return quote(scope["path"], safe="/@:!$&'()*+,;=~")
-
-
-def _host(scope: Scope) -> str:
-    """Return the name the visitor asked for, without a port."""
-    value = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1")
-    return value if value.endswith("]") else value.rpartition(":")[0] or value
-
-
-@lru_cache(maxsize=256)
-def _media_type(lines: str) -> str:
-    """Return the media type a browser takes a response for, HTML where any of its `Content-Type` lines could mean it.
-
-    Empty where the browser looks at the body itself. Browsers cut a type at a space, a semicolon or a parenthesis, skip
-    what has no slash, and take the last one. Source: Fetch §3.3.4; Chromium's `HttpUtil::ParseContentType`.
-    """
-    found = ""
-    for part in lines.lower().split(","):
-        media_type = _TYPE_END.split(part.strip(), maxsplit=1)[0]
-        if media_type in HTML_TYPES:
-            return media_type
-        if "/" in media_type and media_type not in SNIFFED_TYPES:
-            found = media_type
-    return found
-
-
-def _looks_like_html(body: bytes) -> bool:
-    return body.lstrip(b"\t\n\f\r \xef\xbb\xbf").startswith(b"<")

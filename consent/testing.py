@@ -8,8 +8,11 @@ consent.testing.grant(client, "analytics")
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -56,9 +59,17 @@ class Client(Protocol):
 
 def settings(**values: Any) -> ConsentSettings:
     """Return settings for tests: a fixed key, and a folder of its own for whatever is kept. Files are not read."""
-    folder = Path(tempfile.mkdtemp(prefix="consent-test-"))
+    folder = Path(tempfile.mkdtemp(dir=_folder()))
     (folder / "consent.toml").touch()
     return ConsentSettings.from_toml(folder / "consent.toml", **({"secret_keys": ("for tests only",)} | values))
+
+
+@cache
+def _folder() -> Path:
+    """Make the folder that all tests of this process share, and remove it at the end of the process."""
+    folder = Path(tempfile.mkdtemp(prefix="consent-test-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def site(*, clock: Clock | None = None, random: Callable[[int], bytes] | None = None, **values: Any) -> Site:

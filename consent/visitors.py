@@ -33,8 +33,9 @@ class Visitor:
     """Hold what one request tells about its visitor.
 
     `consent_id` stays on the server. `cookies` are the names of all cookies the request carries; `once` tells that a
-    cookie for loading a service once was used up by this request; `fleeting`, that what this request gets fits no
-    other; `shared`, that this is nobody, for whom pages are gated that are everybody's.
+    cookie for loading a service once was used up by this request; `chose_language` that they switched the language,
+    which then goes before that of a page; `fleeting` that what this request gets fits no other; `shared` that this is
+    nobody, for whom pages are gated that are everybody's. `edition_tag` is that of the edition in force.
     """
 
     consent: Consent
@@ -43,6 +44,7 @@ class Visitor:
     expires_at: int | None = None
     cookies: tuple[str, ...] = ()
     once: bool = False
+    chose_language: bool = False
     fleeting: bool = False
     shared: bool = False
     edition_tag: str = ""
@@ -63,17 +65,22 @@ class Visitor:
         consent = self.consent
         under = consent.asked_under.digest if consent.asked_under is not None and consent.asking else ""
         said = [sorted(keys) for keys in (consent.allowed, consent.asking, consent.granted)]
-        state = (self.edition_tag, consent.notice.digest, said, consent.gpc, consent.status, consent.regime, under)
+        asked = (consent.notice.digest, self.chose_language, consent.regime, under)
+        state = (self.edition_tag, asked, said, consent.gpc, consent.status)
         digest = hashlib.sha256(repr(state).encode()).hexdigest()
         return ("s" if self.shared else "c") + digest[:12]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Known:
-    """Remember what the exact headers of a request mean under one edition, and what after they expire."""
+    """Remember what the exact headers of a request mean under one edition, and what after they expire.
+
+    `holds_at` is the count of revocations under which the choice was last found not to be withdrawn.
+    """
 
     visitor: Visitor
     expired: Visitor
+    holds_at: int = -1
 
 
 class Visitors:
@@ -86,7 +93,7 @@ class Visitors:
         self._language_name = site.language_cookie_name.encode()
         self._companion_name = site.companion_name.encode()
         self._country_header = site.settings.country_header.lower().encode()
-        self._known: dict[tuple[bytes | None, ...], _Known] = {}
+        self._known: dict[tuple[bytes | None, bytes | None, bytes | None, bytes | None], _Known] = {}
         self._edition = site.edition(site.now())
         self._nobody = self._build_nobody()
 
@@ -102,23 +109,35 @@ class Visitors:
 
     async def visitor(self, headers: Headers, *, path: str) -> Visitor:
         """Return who asks for `path`. Never raises for anything a visitor can send."""
+        return self.recall(headers, path=path) or await self._recognise(headers, path=path)
+
+    def recall(self, headers: Headers, *, path: str) -> Visitor | None:
+        """Return who asks for `path`, None where these headers were not seen before."""
         now = self._site.now()
         edition = self._site.edition(now)
         if edition is not self._edition:
             self._edition, self._known = edition, {}
             self._nobody = self._build_nobody()
-        get = headers.get
-        cookies = get(b"cookie")
-        key = (cookies, get(b"accept-language"), get(b"sec-gpc"), get(self._country_header))
+        key = self._key(headers)
         known = self._known.get(key)
-        if known is None:
-            known = await self._recognise(*key)
+        return None if known is None else self._as_of(now, known, key[0], path=path)
+
+    def _key(self, headers: Headers) -> tuple[bytes | None, bytes | None, bytes | None, bytes | None]:
+        get = headers.get
+        return get(b"cookie"), get(b"accept-language"), get(b"sec-gpc"), get(self._country_header)
+
+    def _as_of(self, now: float, known: _Known, cookies: bytes | None, *, path: str) -> Visitor:
+        """Return a known visitor as of this moment."""
         visitor = known.visitor
         if visitor.expires_at is not None:
             if now >= visitor.expires_at:
                 visitor = known.expired
-            elif self._withdrawn(visitor):
-                visitor = replace(known.expired, consent=_taken_back(known.expired.consent, int(now)), _translations={})
+            elif known.holds_at != (revoked := self._site.ledger.revoked):
+                if self._withdrawn(visitor):
+                    taken_back = _taken_back(known.expired.consent, int(now))
+                    visitor = replace(known.expired, consent=taken_back, _translations={})
+                else:
+                    known.holds_at = revoked
         if cookies is not None and self._once_name in cookies:
             visitor = self._once(visitor, cookies, path=path, now=int(now))
         return visitor
@@ -138,17 +157,15 @@ class Visitors:
         ledger, made_at = self._site.ledger, visitor.decided_at
         return visitor.consent_id is not None and made_at is not None and ledger.withdrawn(visitor.consent_id, made_at)
 
-    async def _recognise(
-        self, cookies: bytes | None, accept_language: bytes | None, gpc: bytes | None, country: bytes | None
-    ) -> _Known:
-        """Return what headers mean, and remember it; a choice whose notice cannot be found now is looked up again."""
+    async def _recognise(self, headers: Headers, *, path: str) -> Visitor:
+        """Return who asks, and remember it; a choice whose notice cannot be found now is looked up again."""
         site = self._site
+        key = cookies, accept_language, gpc, country = self._key(headers)
         pairs = _pairs(cookies or b"")
         values = [value for name, value in pairs if name == self._name]
         chosen = next((value.decode("latin-1") for name, value in pairs if name == self._language_name), "")
-        language = (site.spoken(chosen) if chosen else None) or site.negotiate(
-            (accept_language or b"").decode("latin-1")
-        )
+        switched = site.spoken(chosen) if chosen else None
+        language = switched or site.negotiate((accept_language or b"").decode("latin-1"))
         own = (self._name, self._once_name, self._language_name, self._companion_name)
         names = tuple(name.decode("latin-1") for name, _ in pairs[:MOST_COOKIES] if name not in own)
         blank = Consent(
@@ -157,7 +174,8 @@ class Visitors:
             regime=regime_for((country or b"").decode("latin-1"), regimes=site.settings.regimes),
             gpc=gpc is not None and global_privacy_control(gpc.decode("latin-1").split(LINES)),
         )
-        nobody = Visitor(blank, cookies=names, edition_tag=self._edition.tag)
+        tag = self._edition.tag
+        nobody = Visitor(blank, cookies=names, chose_language=switched is not None, edition_tag=tag)
         known, lasting = _Known(nobody, nobody), True
         sealed = cookie.unseal(values[0], by=site.choice_signer) if len(values) == 1 else None
         if sealed is not None:
@@ -165,28 +183,28 @@ class Visitors:
             choice = cookie.read(sealed, notice=asked_under) if asked_under is not None else None
             lasting = asked_under is not None
             if choice is not None and asked_under is not None:
-                known = self._known_choice(choice, asked_under, blank, names)
+                known = self._known_choice(choice, asked_under, nobody)
         if lasting and len(cookies or b"") <= LONGEST_KEPT:
             if len(self._known) >= CACHE_SIZE:
                 self._known.clear()
-            self._known[cookies, accept_language, gpc, country] = known
-        return known
+            self._known[key] = known
+        return self._as_of(site.now(), known, cookies, path=path)
 
-    def _known_choice(self, choice: Choice, asked_under: Notice, blank: Consent, names: tuple[str, ...]) -> _Known:
+    def _known_choice(self, choice: Choice, asked_under: Notice, nobody: Visitor) -> _Known:
+        blank = nobody.consent
         status = Status.GIVEN if choice.grants else Status.REFUSED
         consent = replace(blank, choice=replace(choice, consent_id=None), asked_under=asked_under, status=status)
         if choice.grants and not consent.granted:
             consent = replace(consent, status=Status.INVALIDATED)
-        visitor = Visitor(
-            consent,
+        visitor = replace(
+            nobody,
+            consent=consent,
             consent_id=choice.consent_id,
             decided_at=choice.decided_at,
             expires_at=self._site.expiry(choice),
-            cookies=names,
-            edition_tag=self._edition.tag,
+            _translations={},
         )
-        expired = replace(blank, status=Status.EXPIRED)
-        return _Known(visitor, Visitor(expired, cookies=names, edition_tag=self._edition.tag))
+        return _Known(visitor, replace(nobody, consent=replace(blank, status=Status.EXPIRED), _translations={}))
 
 
 def _taken_back(nobody: Consent, now: int) -> Consent:

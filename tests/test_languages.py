@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
+import gettext
 import re
+import unicodedata
 from dataclasses import replace
-from importlib import resources
-from io import BytesIO
 from string import Formatter
 
 import pytest
-from babel.messages.catalog import Catalog, Message
-from babel.messages.pofile import read_po
+from babel.messages.catalog import Message
 
 from consent.choice.wording import ENGLISH
 from consent.errors import ConfigurationError
-from consent.languages import available, direction, wording
-from tests import shown
+from consent.languages import available, catalogue, direction, reviewed, wording
+from tests import catalogues, shown
 
 TRANSLATED = [tag for tag in available() if tag != "en"]
-
-
-def catalogue(language: str) -> Catalog:
-    """Return the gettext catalogue of a language."""
-    data = (resources.files("consent") / "locale" / f"{language}.po").read_bytes()
-    return read_po(BytesIO(data), locale=language.replace("-", "_"))
 
 
 def messages(language: str) -> dict[str, Message]:
@@ -59,33 +52,92 @@ def test_no_message_is_missing_or_left_over(language: str) -> None:
 
 @pytest.mark.parametrize("language", TRANSLATED)
 def test_no_message_is_untranslated(language: str) -> None:
-    """Give every key a text of its own in every plural form."""
-    forms = catalogue(language).num_plurals
+    """Give every key a text of its own in every plural form; what is rightly as in English says so in a comment."""
     for key, message in messages(language).items():
         assert all(text.strip() for text in texts(message)), key
-        assert len(texts(message)) == (forms if message.pluralizable else 1), key
         english = ENGLISH[key]
         same = texts(message)[0] == (english if isinstance(english, str) else english[0])
-        assert not same, f"{key} is still English"
+        assert same == (catalogues.SAME in message.user_comments), (
+            f"{key} is still English: translate it, or put the line '# {catalogues.SAME}' before it"
+            if same
+            else f"{key} is not the same as in English: remove the comment that says so"
+        )
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_catalogue_counts_as_its_language_does(language: str) -> None:
+    """Have a plural form for exactly each kind of number that Unicode's CLDR tells apart, in every plural message."""
+    choose = gettext.c2py(catalogue(language).plural_expr)
+    assert catalogues.kinds(choose) == catalogues.unicode_kinds(language)
+    forms = {choose(n) for n in catalogues.COUNTS}
+    assert forms == set(range(catalogue(language).num_plurals))
+    for key, message in messages(language).items():
+        assert message.pluralizable == (not isinstance(ENGLISH[key], str)), key
+        assert len(texts(message)) == (len(forms) if message.pluralizable else 1), key
 
 
 @pytest.mark.parametrize("language", TRANSLATED)
 def test_fields_are_the_same(language: str) -> None:
-    """Use the same {fields} as the English text, in every plural form."""
+    """Use the same {fields} as English; a plural form that stands for a single number may leave the number out."""
+    choose = gettext.c2py(catalogue(language).plural_expr)
+    counted = [choose(n) for n in catalogues.COUNTS]
     for key, message in messages(language).items():
         english = ENGLISH[key]
         wanted = fields(english if isinstance(english, str) else english[1])
+        for form, text in enumerate(texts(message)):
+            single = message.pluralizable and counted.count(form) == 1
+            assert fields(text) in ((wanted, wanted - {"n"}) if single else (wanted,)), f"{key}: {text}"
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_texts_are_plain(language: str) -> None:
+    """Hold no HTML, no invisible character, no space at an end, and only composed characters."""
+    for key, message in messages(language).items():
         for text in texts(message):
-            assert fields(text) == wanted, key
+            assert not re.search(r"[<>]|&#?\w+;", text), f"{key} holds HTML: {text}"
+            hidden = [unicodedata.name(c, hex(ord(c))) for c in text if unicodedata.category(c) in ("Cc", "Cf", "Co")]
+            assert not hidden, f"{key} holds {hidden}"
+            assert not re.search(r"^\s|\s\s|\s$", text), f"{key} has a space too many"
+            assert text == unicodedata.normalize("NFC", text), f"{key} has decomposed characters"
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_catalogue_is_in_its_written_form(language: str) -> None:
+    """Let `python -m tests.catalogues` find nothing to bring in, take out, reorder or spell in another way."""
+    path = catalogues.FOLDER / f"{language}.po"
+    assert path.read_text(encoding="utf-8") == catalogues.written(language)
 
 
 @pytest.mark.parametrize("language", TRANSLATED)
 def test_catalogue_says_whether_a_speaker_has_reviewed_it(language: str) -> None:
     """State yes or no in the header, so that a site can be warned."""
-    headers = {str(name): value for name, value in catalogue(language).mime_headers}
-    data = (resources.files("consent") / "locale" / f"{language}.po").read_text(encoding="utf-8")
-    assert headers["Language"] == language
-    assert re.search(r'^"X-Speaker-Reviewed: (yes|no)\\n"$', data, re.MULTILINE)
+    data = (catalogues.FOLDER / f"{language}.po").read_text(encoding="utf-8")
+    assert dict(catalogue(language).mime_headers)["Language"] == language
+    says = re.findall(r'^"X-Speaker-Reviewed: (yes|no)\\n"$', data, re.MULTILINE)
+    assert says == ["yes" if reviewed(language) else "no"]
+
+
+def test_english_needs_no_review() -> None:
+    """Take the language that the texts are written in as reviewed."""
+    assert reviewed("en")
+
+
+def test_a_new_language_begins_with_its_plural_rule() -> None:
+    """Make a catalogue for translators with every key, empty, and as many forms as the language has."""
+    made = catalogues.written("ar")
+    assert '"Plural-Forms: nplurals=6;' in made
+    assert made.count("msgctxt") == len(ENGLISH)
+    assert "[3] for 3, 4, 5, 6" in made
+    assert made.count('msgstr[5] ""') == sum(not isinstance(text, str) for text in ENGLISH.values())
+
+
+@pytest.mark.parametrize("tag", ["ar", "az", "cs", "es", "fr", "he", "hu", "hy", "ka", "lv", "mt", "pt", "sl", "tr"])
+def test_plural_rules_are_those_of_unicode(tag: str) -> None:
+    """Write rules that gettext reads, and that tell the same numbers apart as CLDR does."""
+    forms, rule = catalogues.plural_rule(tag)
+    choose = gettext.c2py(rule)
+    assert catalogues.kinds(choose) == catalogues.unicode_kinds(tag)
+    assert {choose(n) for n in catalogues.COUNTS} == set(range(forms))
 
 
 @pytest.mark.parametrize(
@@ -101,6 +153,12 @@ def test_ukrainian_counts_in_three_forms(n: int, words: str) -> None:
 def test_english_counts_in_two_forms(n: int, words: str) -> None:
     """Choose the plural form by the number."""
     assert wording("en")("choices.services", n=n) == words
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "12,345 services"), ("uk", "12 345 сервісів")])
+def test_numbers_are_written_as_the_language_does(language: str, words: str) -> None:
+    """Group the digits of a number in the way of the language."""
+    assert wording(language)("choices.services", n=12345).replace("\xa0", " ") == words
 
 
 def test_fields_are_filled_in() -> None:
@@ -162,7 +220,13 @@ def test_an_unknown_language_is_refused() -> None:
         wording("xx")
 
 
-@pytest.mark.parametrize(("language", "way"), [("en", "ltr"), ("uk", "ltr"), ("ar", "rtl"), ("he", "rtl")])
-def test_direction(language: str, way: str) -> None:
-    """Know which way a language is written."""
-    assert direction(language) == way
+@pytest.mark.parametrize("language", ["en", "uk", "ka", "hy", "sr-Latn"])
+def test_most_languages_are_written_from_left_to_right(language: str) -> None:
+    """Know that a language is written from left to right."""
+    assert direction(language) == "ltr"
+
+
+@pytest.mark.parametrize("language", ["ar", "he", "fa", "ur", "ckb", "az-Arab"])
+def test_some_languages_are_written_from_right_to_left(language: str) -> None:
+    """Know that a language is written from right to left, by its script where it has several."""
+    assert direction(language) == "rtl"

@@ -30,6 +30,7 @@ ENGLISH: dict[str, str | Plural] = {
     "banner.accept_changed_open": "Keep these on",
     "banner.reject_changed_open": "Switch these off",
     "banner.choose": "Choose",
+    "banner.held": "Held back on this page: {items}. Companies: {companies}.",
     "banner.link": "Privacy choices",
     "banner.saved": "Your answer is saved. You can change it on every page.",
     "placeholder.title": "Not loaded: {service}",
@@ -37,6 +38,10 @@ ENGLISH: dict[str, str | Plural] = {
     "placeholder.meaning_own": "Loading it may set cookies of its own.",
     "placeholder.once": "Load once",
     "placeholder.once_label": "Load once: {service}",
+    "placeholder.always": "Always load",
+    "placeholder.always_label": "Always load: {service}",
+    "placeholder.fallback": "Open as a link",
+    "placeholder.fallback_label": "Open as a link: {title}",
     "placeholder.choose": "Change my choice",
     "placeholder.choose_label": "Change my choice: {service}",
     "purpose.necessary.title": "Strictly necessary",
@@ -98,6 +103,8 @@ ENGLISH: dict[str, str | Plural] = {
     "choices.included": "Allowed with the whole purpose. To allow single services, switch the purpose off first.",
     "choices.objected_state": "Off: opt-out request honored",
     "choices.services": ("{n} service", "{n} services"),
+    "choices.search": "Find a service",
+    "choices.found": "Services found: {count}",
     "choices.provider": "Provider",
     "choices.country": "Country",
     "choices.transfer": "Transfer",
@@ -153,6 +160,9 @@ ENGLISH: dict[str, str | Plural] = {
     "policy.version": "Version {version}",
     "policy.old": "This is not the version in force today.",
     "policy.current": "Read the version in force",
+    "policy.agreed": "What changed since you last agreed",
+    "policy.agreed_hint": "You agreed on {day}, when this policy was at version {version}.",
+    "policy.feed": "Feed of new versions (Atom)",
     "policy.contents": "Contents",
     "policy.summary": "What changed in this version",
     "policy.languages": "This version in other languages",
@@ -227,6 +237,8 @@ ENGLISH: dict[str, str | Plural] = {
     "receipt.yes": "Yes",
     "receipt.no": "No",
     "receipt.notice_link": "The text shown to you",
+    "receipt.told": "What you were asked",
+    "receipt.unknown_text": "The text shown to you cannot be read at the moment.",
     "receipt.language": "Language",
     "receipt.number": "Record number",
     "receipt.json": "Download as JSON, with proofs",
@@ -234,6 +246,31 @@ ENGLISH: dict[str, str | Plural] = {
     "receipt.erase_hint": "This takes back every yes and deletes the link between you and these records, for good. "
     "After that nobody can show these records to you, and this site can no longer prove that you agreed earlier.",
     "receipt.erase_button": "Withdraw and erase",
+    "receipt.erased": "Withdrawn and erased. We keep no number for you any more.",
+    "receipt.erasing": "Withdrawn: nothing that needs your yes is loaded any more. Your records cannot be reached at "
+    "the moment; the link between you and them is deleted as soon as they can be.",
+    "receipt.code": "Your receipt on another device",
+    "receipt.code_hint": "With a code you can read these records in any browser. Who knows the code can also take back "
+    "every yes and erase the records. A new code takes the place of the one before.",
+    "receipt.code_make": "Make a code",
+    "receipt.code_made": "Your code, shown only this once",
+    "receipt.code_kept": "Write it down now: we keep only a fingerprint of it, and cannot show it again.",
+    "receipt.code_enter": "Read a receipt by its code",
+    "receipt.code_label": "Receipt code",
+    "receipt.code_form": "Capital letters, small letters, spaces and hyphens make no difference.",
+    "receipt.code_show": "Show the records",
+    "receipt.code_wrong": "We have no records under this code. Look for mistakes in typing. A code also ends when a "
+    "new one is made, and when the records are erased.",
+    "receipt.code_records": "Records under your code",
+    "receipt.code_intro": "Everything our consent ledger holds about the choices made in the browser that this code is "
+    "from. You can read it here; it does not change your choice in this browser.",
+    "receipt.code_erase_hint": "This takes back every yes given in that browser and deletes the link between the code "
+    "and these records, for good. After that nobody can show these records, and this site can no longer prove that you "
+    "agreed earlier.",
+    "receipt.confirm": "Erase these records for good?",
+    "receipt.confirm_button": "Yes, withdraw and erase",
+    "receipt.confirm_back": "No, keep them",
+    "receipt.code_erased": "Withdrawn and erased. This code shows nothing any more.",
     "notice.title": "What visitors were told",
     "notice.intro": "This is an archived notice, exactly as it was used to ask. It never changes.",
     "notice.site": "Site",
@@ -324,6 +361,8 @@ Translate = Callable[[str, str], str]
 """From a key and its English text to the text in one language."""
 TranslatePlural = Callable[[str, Plural, int], str]
 """From a key, its two English texts and a number to the text in one language."""
+MANY = 100
+"""Takes the form for many in every language: what stands for none, two or a few may name no number at all."""
 
 
 def _english(key: str, text: str) -> str:
@@ -334,6 +373,10 @@ def _english_plural(key: str, texts: Plural, n: int) -> str:
     return texts[0] if n == 1 else texts[1]
 
 
+def _english_number(n: int) -> str:
+    return f"{n:,}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Wording:
     """Give the texts of one language; a site may override any by its key."""
@@ -341,6 +384,8 @@ class Wording:
     language: str
     translate: Translate = _english
     translate_plural: TranslatePlural = _english_plural
+    number: Callable[[int], str] = _english_number
+    """How the language writes a whole number."""
     overrides: Mapping[str, str] = field(default_factory=dict)
     fields: Mapping[str, object] = field(default_factory=dict)
     """What is filled in wherever a text has a field of that name and the caller gives no other value."""
@@ -349,7 +394,7 @@ class Wording:
         """Return the text of a key with its `{fields}` filled in; `n` chooses the plural form. Raises KeyError."""
         text = self._text(key, 0 if n is None else n)
         if n is not None:
-            fields["n"] = n
+            fields["n"] = self.number(n)
         if fields:
             return text.format_map({**self.fields, **fields})
         for name, value in self.fields.items():
@@ -358,7 +403,7 @@ class Wording:
 
     def texts(self, *prefixes: str) -> dict[str, str]:
         """Return all texts under some key prefixes, unfilled, as a notice archives them (plural: the form for many)."""
-        return {key: self._text(key, 0) for key in sorted(ENGLISH) if key.startswith(prefixes)}
+        return {key: self._text(key, MANY) for key in sorted(ENGLISH) if key.startswith(prefixes)}
 
     def _text(self, key: str, n: int) -> str:
         english = ENGLISH[key]

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 _ESCAPE = re.compile(r"\\(?:([0-9a-fA-F]{1,6})(?:\r\n|[ \t\n\f\r])?|\r\n|[\n\r\f]|([^0-9a-fA-F]))")
 # The address stands in a look-ahead, so that one inside another is found as well. An unquoted one ends where CSS
 # would call it bad, a quoted one at the next such quote: neither can be scanned twice.
 _CALL = re.compile(
-    r"""(?is)(?:url(?:-prefix)?|src)\(\s*+(?=(?:"((?:[^"\\]|\\.)*+)|'((?:[^'\\]|\\.)*+)|((?:[^)"'(\s\\]|\\.)*+)))"""
-    r"""|@import(?:\s|/\*[^*]*+(?:\*(?!/)[^*]*+)*+\*/)*+(?=(?:"((?:[^"\\]|\\.)*+)|'((?:[^'\\]|\\.)*+)))"""
+    r"""(?s)(?:[uU][rR][lL](?:-[pP][rR][eE][fF][iI][xX])?|[sS][rR][cC])\(\s*+(?=(?:"((?:[^"\\]|\\.)*+)|'((?:[^'\\]|\\.)*+)|((?:[^)"'(\s\\]|\\.)*+)))"""
+    r"""|@[iI][mM][pP][oO][rR][tT](?:\s|/\*[^*]*+(?:\*(?!/)[^*]*+)*+\*/)*+(?=(?:"((?:[^"\\]|\\.)*+)|'((?:[^'\\]|\\.)*+)))"""
 )
-_SET = re.compile(r"(?i)(?:image-set|image|cross-fade)\(")
+# Looks for the rare bracket first, and back from there.
+_SET = re.compile(r"(?i)\((?:(?<=image-set\()|(?<=image\()|(?<=cross-fade\())")
 _STRING = re.compile(r"""(?s)"((?:[^"\\]|\\.)*+)|'((?:[^'\\]|\\.)*+)""")
 _CANDIDATE = re.compile(r"(?i)[(@\\]")
 # An escaped delimiter ends nothing; a URL drops the controls among these, and keeps the rest out of the host.
@@ -55,3 +56,23 @@ def _plain(text: str) -> Iterator[str]:
         yield string[1] if string[1] is not None else string[2]
     for quote in "\"'":
         yield from text.split(quote)[1:]
+
+
+def emptied(text: str, is_held: Callable[[str], bool]) -> str | None:
+    """Return a style sheet with the addresses that are held taken out of it, or None where one cannot be.
+
+    What calls for them stays, with nothing in it: an import of nothing and a picture of nothing ask nobody.
+
+    Args:
+        text: the style sheet.
+        is_held: tells whether an address is held.
+    """
+    pieces: list[str] = []
+    last = 0
+    for match in _CALL.finditer(text):
+        group = next((group for group in range(1, 6) if match[group] is not None), 0)
+        if group and match.start(group) >= last and is_held(match[group]):
+            pieces += (text[last : match.start(group)], "data:,")
+            last = match.end(group)
+    left = "".join((*pieces, text[last:]))
+    return None if any(map(is_held, addresses(left))) else left

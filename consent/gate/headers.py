@@ -8,8 +8,9 @@ import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 from consent.choice.catalogue import Catalogue, Cookie, Service
+from consent.gate.address import Address
+from consent.gate.inquest import refresh_target, verdict_of_address, verdict_of_link
 from consent.gate.rules import View
-from consent.gate.tags import refresh_target, verdict_of_address, verdict_of_link
 
 OWN_COOKIE = "consent"
 _EXPIRED = "Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT"
@@ -24,6 +25,7 @@ _MEMBER = re.compile(r"""[^,"]*+(?:"((?:[^"\\]|\\.)*+)"?[^,"]*+)*+""", re.DOTALL
 _ETAG = re.compile(r'(W/)?"([^"]*)"')
 
 Headers = list[tuple[bytes, bytes]]
+Bases = tuple[Address, ...]
 
 
 def cookie_name(value: str) -> str:
@@ -171,7 +173,7 @@ def _domains(host: str) -> list[str]:
     return []
 
 
-def hold_links(value: str, view: View) -> str | None:
+def hold_links(value: str, view: View, bases: Bases = ()) -> str | None:
     """Return a `Link` header without the links that would ask a held host, or None where none is left (RFC 8288)."""
     kept: list[str] = []
     pos = 0
@@ -185,7 +187,7 @@ def hold_links(value: str, view: View) -> str | None:
         else:
             end = match.end()
             target, rest = match[1], match[2]
-        if _link_held(target, rest, view):
+        if _link_held(target, rest, view, bases):
             changed = True
         else:
             kept.append(value[pos:end])
@@ -195,23 +197,23 @@ def hold_links(value: str, view: View) -> str | None:
     return ",".join(kept).strip() or None
 
 
-def _link_held(target: str, rest: str, view: View) -> bool:
+def _link_held(target: str, rest: str, view: View, bases: Bases) -> bool:
     # What looks like a link inside the parameters is one for a reader that ends the quotes elsewhere.
-    if any(verdict_of_address(view, inner) for inner in _INSIDE.findall(rest)):
+    if any(verdict_of_address(view, inner, bases=bases) for inner in _INSIDE.findall(rest)):
         return True
     first: dict[str, str] = {}
     for name, quoted, bare in _PARAMETER.findall(rest):
         first.setdefault(name.lower().rstrip("*"), re.sub(r"\\(.)", r"\1", quoted or bare))
-    return verdict_of_link(view, {**first, "href": target}) is not None
+    return verdict_of_link(view, {**first, "href": target}, bases=bases) is not None
 
 
-def hold_refresh(value: str, view: View) -> str | None:
+def hold_refresh(value: str, view: View, bases: Bases = ()) -> str | None:
     """Return a `Refresh` header, or None where it would send the visitor to a held host."""
     target = refresh_target(value)
-    return None if target is not None and verdict_of_address(view, target) else value
+    return None if target is not None and verdict_of_address(view, target, bases=bases) else value
 
 
-def hold_members(value: str, view: View) -> str | None:
+def hold_members(value: str, view: View, bases: Bases = ()) -> str | None:
     """Return a header that lists quoted addresses without those of held hosts, or None where none is left.
 
     `Reporting-Endpoints` and `Speculation-Rules` are such lists (RFC 9651).
@@ -220,20 +222,23 @@ def hold_members(value: str, view: View) -> str | None:
     members = [match for match in _MEMBER.finditer(value) if match[0].strip()]
     for match in members:
         strings = re.findall(r'"((?:[^"\\]|\\.)*+)', match[0])
-        if not any(verdict_of_address(view, re.sub(r"\\(.)", r"\1", string)) for string in strings):
+        addresses = (re.sub(r"\\(.)", r"\1", string) for string in strings)
+        if not any(verdict_of_address(view, address, bases=bases) for address in addresses):
             kept.append(match[0])
     if len(kept) == len(members):
         return value
     return ",".join(kept).strip() or None
 
 
-def hold_report_to(value: str, view: View) -> str | None:
+def hold_report_to(value: str, view: View, bases: Bases = ()) -> str | None:
     """Return a `Report-To` header without the groups that report to a held host, or None where none is left."""
     try:
         groups = json.loads(f"[{value}]")
     except (ValueError, RecursionError):
         return None
-    kept = [group for group in groups if not any(verdict_of_address(view, text) for text in _texts(group, 4))]
+    kept = [
+        group for group in groups if not any(verdict_of_address(view, text, bases=bases) for text in _texts(group, 4))
+    ]
     if len(kept) == len(groups):
         return value
     return ", ".join(json.dumps(group) for group in kept) or None
@@ -247,7 +252,7 @@ def _texts(value: object, depth: int) -> Iterable[str]:
             yield from _texts(inner, depth - 1)
 
 
-_HELD: dict[bytes, Callable[[str, View], str | None]] = {
+_HELD: dict[bytes, Callable[[str, View, Bases], str | None]] = {
     b"link": hold_links,
     b"refresh": hold_refresh,
     b"report-to": hold_report_to,
@@ -256,12 +261,13 @@ _HELD: dict[bytes, Callable[[str, View], str | None]] = {
 }
 
 
-def hold_headers(headers: Headers, view: View) -> Headers:
+def hold_headers(headers: Headers, view: View, *, bases: Bases = ()) -> Headers:
     """Return raw headers without what would make the browser ask a held host; cookies and CSP are not looked at.
 
     Args:
         headers: pairs of lower-case name and value.
         view: the rules, for one set of allowed services.
+        bases: what relative addresses start from, where that may decide an owner (`Rules.page`).
     """
     kept: Headers = []
     reporting = True
@@ -271,7 +277,7 @@ def hold_headers(headers: Headers, view: View) -> Headers:
             kept.append((name, value))
             continue
         text = value.decode("latin-1")
-        passing = hold(text, view)
+        passing = hold(text, view, bases)
         if passing is not None:
             kept.append((name, value if passing == text else passing.encode("latin-1")))
         if passing != text and name.lower() == b"report-to":

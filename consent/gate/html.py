@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from enum import IntEnum
+from functools import partial
 
 from consent.gate import skip
 from consent.gate.address import Address
 from consent.gate.context import Context
-from consent.gate.elements import FRAMES, TEXTUAL, TRACKED
+from consent.gate.document import DEPTH, Document, Held
+from consent.gate.elements import TEXTUAL, TRACKED
 from consent.gate.insert import NOTHING, Insert
 from consent.gate.rules import View
-from consent.gate.scanner import CAP, CDATA_END, Bytes, Mode, Scanner, end_at
-from consent.gate.tags import STYLE_STOP, Judge, Judged
-from consent.gate.tokens import (
-    HEAD,
-    NAME,
-    SCRIPT,
-    TAG,
-    end_of,
-)
+from consent.gate.scanner import CAP, CDATA_END, Bytes, Mode, end_at
+from consent.gate.tags import STYLE_STOP, Judged
+from consent.gate.tokens import HEAD, SCRIPT, TAG, end_of
+from consent.gate.xml import XmlGate
 
 __all__ = ["NOTHING", "Gate", "Insert"]
 
 _LONGEST_NAME = 64
 _LETTERS = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _S, _SLASH = b"s/"
-_DEPTH = 8
 _BASES = 16
 _SPACE = re.compile(rb"[\t\n\f\r ]*+")
 _LEADING = re.compile(rb"(?:\xef\xbb\xbf)?[\t\n\f\r ]*+")
@@ -44,21 +39,8 @@ class _Phase(IntEnum):
     BODY = 2
 
 
-@dataclass(slots=True)
-class _Held:
-    """Keep a start tag back until the text after it is known."""
-
-    judged: Judged
-    tag: bytes
-    insertable: bool
-
-
-class Gate(Scanner):
-    """Gate one document, or one fragment, fed in any number of chunks; the cuts between them change nothing.
-
-    `parked` holds the keys of the services something was parked for ("" for undeclared hosts), `found` the
-    undeclared third-party hosts that were seen.
-    """
+class Gate(Document):
+    """Gate one document, or one fragment, fed in any number of chunks; the cuts between them change nothing."""
 
     def __init__(
         self,
@@ -80,34 +62,18 @@ class Gate(Scanner):
             depth: how many documents or readings this one is nested in.
             bases: where a `base` of the surrounding document may send relative addresses.
         """
-        super().__init__()
-        self.parked: set[str] = set()
-        self.found: set[str] = set()
-        self._view = view
-        self._charset = charset
-        self._insert = insert
-        self._depth = depth
+        super().__init__(view, charset=charset, insert=insert, depth=depth, bases=(*view.rules.page(address), *bases))
         self._phase = _Phase.START if insert.banner else _Phase.BODY
         self._fresh = True
-        self._first_due = bool(insert.first_gated)
         self._context = Context()
         self._open = False
         self._nested_reading = False
-        self._rebase((*view.rules.page(address), *bases))
-        self._held: _Held | None = None
-        self._frames = 0
 
     def _rebase(self, bases: tuple[Address, ...]) -> None:
-        self._bases = bases
-        self._memory = self._view.memory(self._charset, self._depth, bases)
+        super()._rebase(bases)
         # Where a base sends relative addresses elsewhere, none of them is the site's own for certain.
         body, head = skip.patterns() if bases else self._view.rules.skip
         self._skip, self._skip_head = body.match, head.match
-
-    @property
-    def _judge(self) -> Judge:
-        # Made when it is needed: kept, it would be a cycle for every page, and most pages never need it.
-        return Judge(self._view, self._charset, self._bases, self._nested)
 
     def _data(self, buf: Bytes, pos: int, eof: bool) -> int:
         n = len(buf)
@@ -233,7 +199,7 @@ class Gate(Scanner):
         ambiguous = was_ambiguous and context.ambiguous
         if judged.textual:
             if (ambiguous and not childless) or name == b"noscript":
-                self._held = _Held(judged, tag, insertable)
+                self._held = Held(judged, tag, insertable)
                 self._end_name = name
                 self._mode = self._two_readings
                 return self._hold_text(pos, end)
@@ -241,7 +207,7 @@ class Gate(Scanner):
                 self._end_name = name
                 self._script_state = 0
                 if judged.text:
-                    self._held = _Held(judged, tag, insertable)
+                    self._held = Held(judged, tag, insertable)
                     self._mode = self._script_text if name == b"script" else self._style_text
                     return self._hold_text(pos, end)
                 self._mode = self._script if name == b"script" else self._raw
@@ -256,46 +222,6 @@ class Gate(Scanner):
         self._keep = pos
         self._boundary = end - pos
         return end
-
-    def _write_start(self, buf: Bytes, pos: int, end: int, judged: Judged, insertable: bool) -> None:
-        if judged.plain:
-            return
-        if judged.found:
-            self.found.update(judged.found)
-        if judged.held:
-            self.parked.update(judged.held)
-        before = self._before(judged, insertable) if insertable else b""
-        if judged.rewritten is not None:
-            self._put(
-                buf,
-                pos,
-                before + (self._apart(judged.name, judged.rewritten) if judged.held else judged.rewritten),
-                end,
-            )
-        elif before:
-            self._put(buf, pos, before, pos)
-
-    def _apart(self, name: bytes, parked: bytes) -> bytes:
-        """Give a parked frame a name that no earlier visit of the page has seen.
-
-        Going back, Chromium loads into a frame what its history has for the frame's name or, where it has none, its
-        place among the frames, whatever address the frame has now: a frame without an address is no frame at rest.
-        """
-        if name not in FRAMES:
-            return parked
-        self._frames += 1
-        end = len(name) + 1
-        return parked[:end] + b' name="consent-%d"' % self._frames + parked[end:]
-
-    def _before(self, judged: Judged, insertable: bool) -> bytes:
-        """Return what is written before a tag."""
-        before = b""
-        if self._first_due and (judged.held or (judged.granted and self._insert.also_granted)):
-            self._first_due = False
-            before = self._insert.first_gated
-        if judged.held and judged.leaves_hole:
-            before += self._insert.placeholder(judged.held[0], judged.name.decode("ascii"))
-        return before
 
     def _banner(self, buf: Bytes, pos: int, name: bytes) -> bytes:
         """Write the banner before the first element of the body, or return it to be written after `<body>`."""
@@ -376,29 +302,9 @@ class Gate(Scanner):
             judged = self._judge.tag(tag, len(b"<script"))
             self._memory.keep(tag, judged)
         if judged.text:
-            judged = self._join(judged, tag, self._judge.text(judged.text, bytes(match[2])))
+            judged = self._join(judged, tag, self._judge.text(judged.text, self._spelled(bytes(match[2]))))
         self._memory.keep(bytes(match[0]), judged)
         return judged
-
-    def _joined(self, held: _Held, content: bytes) -> Judged:
-        """Return what is known about a start tag together with what its text leads to."""
-        key = b"\0" + held.tag + content
-        judged = self._memory.get(key)
-        if judged is None:
-            judged = self._join(held.judged, held.tag, self._judge.text(held.judged.text, content))
-            self._memory.keep(key, judged)
-        return judged
-
-    def _join(self, judged: Judged, tag: bytes, text: Judged) -> Judged:
-        return replace(
-            judged,
-            rewritten=self._judge.park(tag, end_at(NAME.match(tag)), " ".join(text.held))
-            if text.held
-            else judged.rewritten,
-            held=judged.held + text.held,
-            found=judged.found + text.found,
-            granted=judged.granted or text.granted,
-        )
 
     def _two_readings(self, buf: Bytes, pos: int, eof: bool) -> int:
         """Gate an element whose content is text to one reader and markup to another, as both."""
@@ -455,7 +361,7 @@ class Gate(Scanner):
 
     def _reading(self, inner: bytes) -> bytes | None:
         """Gate `inner` as markup; return None where that reading does not end in step with the other."""
-        if self._depth >= _DEPTH:
+        if self._depth >= DEPTH:
             return None
         gate = Gate(self._view, charset=self._charset, depth=self._depth + 1, bases=self._bases)
         gate._context = self._context.copy()
@@ -474,11 +380,29 @@ class Gate(Scanner):
             self._rebase(gate._bases)
         return out
 
-    def _nested(self, text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Gate a document that stands inside an attribute."""
-        if self._depth >= _DEPTH:
-            return ("",), ()
-        gate = Gate(self._view, charset="utf-8", depth=self._depth + 1, bases=self._bases)
-        gate.feed(text.encode("utf-8", "replace"))
-        gate.end()
-        return tuple(sorted(gate.parked)), tuple(sorted(gate.found))
+    def _nested(self, text: str, xml: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        return nested(self._view, self._depth, self._bases, text, xml)
+
+
+def nested(
+    view: View, depth: int, bases: tuple[Address, ...], text: str, xml: bool
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Gate a document that stands inside an attribute: for whom something in it is held, the undeclared hosts it asks.
+
+    Args:
+        view: the rules, for one set of allowed services.
+        depth: how many documents it stands inside of.
+        bases: where relative addresses may lead.
+        text: the document.
+        xml: whether a browser reads it as XML.
+    """
+    if depth >= DEPTH:
+        return ("",), ()
+    gate: Document
+    if xml:
+        gate = XmlGate(view, charset="utf-8", nested=partial(nested, view, depth + 1), bases=bases)
+    else:
+        gate = Gate(view, charset="utf-8", depth=depth + 1, bases=bases)
+    gate.feed(text.encode("utf-8", "replace"))
+    gate.end()
+    return tuple(sorted(gate.parked)), tuple(sorted(gate.found))

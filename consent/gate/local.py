@@ -12,10 +12,6 @@ from consent.gate.charset import codec, sniff
 _BASE64 = re.compile(r";[ ]*base64\Z", re.IGNORECASE)
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
 _XML_TYPES = frozenset(("text/xml", "application/xml", "text/xsl", "application/xslt"))
-_MEANS_MORE = re.compile(r"<!ENTITY|<\?xml-stylesheet", re.IGNORECASE)
-_TEXT_IN_HTML = re.compile(
-    r"(</?)(?=(?:title|textarea|style|xmp|iframe|noembed|noframes|noscript|plaintext|script)[\s/>])", re.IGNORECASE
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,16 +30,6 @@ class Content:
     def document(self) -> bool:
         """Tell whether a browser makes a document that loads something of this."""
         return self.kind == "text/html" or self.xml
-
-    @property
-    def opaque(self) -> bool:
-        """Tell whether only an XML processor could say what this loads: it has entities or style sheets of its own."""
-        return self.xml and _MEANS_MORE.search(self.text) is not None
-
-    @property
-    def markup(self) -> str:
-        """Return an XML text in a form in which no element's content is mere text."""
-        return _TEXT_IN_HTML.sub(r"\1x-", self.text)
 
 
 def opened(rest: str) -> Content | None:

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from functools import partial
 from html.entities import html5
 
 _REFERENCE = re.compile(r"&(?:#([0-9]++);?|#[xX]([0-9a-fA-F]++);?|([A-Za-z][A-Za-z0-9]*+)(;|(?!=))?+)")
+_OWN = re.compile(r"&([^\s;&]*+);?+")
 _LONGEST = 7
 _REPLACEMENT = "\ufffd"
 
 
-def resolve(text: str) -> str:
-    """Return an attribute's value with its character references resolved.
+def resolve(text: str, *, more: Mapping[str, str] | None = None) -> str:
+    """Return an attribute's value with its character references resolved; `more` are a document's own names.
 
     Follows https://html.spec.whatwg.org/multipage/parsing.html#character-reference-state: in an attribute, a name
     without its semicolon stays text before `=` and alphanumerics, and a number that means a control is that control.
     """
-    return _REFERENCE.sub(_meaning, text) if "&" in text else text
+    if "&" not in text:
+        return text
+    return _OWN.sub(partial(_own, more), text) if more else _REFERENCE.sub(_meaning, text)
+
+
+def _own(names: Mapping[str, str], match: re.Match[str]) -> str:
+    own = names.get(match[1])
+    return own if own is not None else _REFERENCE.sub(_meaning, match[0])
 
 
 def _meaning(match: re.Match[str]) -> str:

@@ -272,6 +272,11 @@ class View:
             held.update(key for one in spelled for key in self._named(one))
         return tuple(sorted(held))
 
+    def held_spelled(self, text: str) -> tuple[str, ...]:
+        """Return the keys of the services not allowed whose hosts or patterns stand in `text`, sorted."""
+        held = {key for pattern, key in self.held_patterns if pattern in text}
+        return tuple(sorted(held.union(self._named(text))))
+
     def _literal_hosts(self) -> tuple[str, ...]:
         """Return the hosts of the services not allowed, as scripts spell them, but for the site's own."""
         hosts = {normal_host(_HOST_END.split(host, 1)[0]) for service in self.held_services for host in service.hosts}

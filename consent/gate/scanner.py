@@ -42,6 +42,7 @@ class Scanner(ABC):
 
     def __init__(self) -> None:
         self._mode: Mode | None = None
+        self._name = NAME
         self._end_name = b""
         self._script_state = 0
         self._neutral: bytes | None = None
@@ -140,7 +141,7 @@ class Scanner(ABC):
         state = ""
         if self._until.search(buf, pos) is not None:
             if self._boundary == 0:
-                self._boundary = end_at(NAME.match(buf, keep)) - keep
+                self._boundary = end_at(self._name.match(buf, keep)) - keep
             pos = end_at(CLOSED.match(buf, keep + self._boundary))
             self._boundary = pos - keep
             if pos < n and buf[pos] == _GT:
@@ -152,7 +153,7 @@ class Scanner(ABC):
         if self._neutral is None and n - keep <= CAP:
             return self._hold(keep, n)
         if self._neutral is None:
-            self._neutral = bytes(buf[keep : end_at(NAME.match(buf, keep))])
+            self._neutral = bytes(buf[keep : end_at(self._name.match(buf, keep))])
         self._put(buf, keep, b"", n)
         self._stand_in = b"<x " + _STATES[self._state][1] if self._boundary else b"<x"
         self._boundary = 3 if self._boundary else 0

@@ -22,10 +22,13 @@ from consent.ledger.entry import Appended, Draft
 from consent.ledger.queue import Queue
 from consent.ledger.revocations import Revocations
 from consent.ledger.store import Document, Record, Store
+from consent.ledger.totals import Totals
 from consent.ledger.writer import Writer
 
 REFRESH = 2.0
 """Seconds between two looks for revocations of other processes."""
+COUNT = 30.0
+"""Seconds between two hand-overs of what was counted."""
 RECORD_PATIENCE = 10.0
 """Seconds a grant waits for its turn."""
 HONOUR_PATIENCE = 2.0
@@ -69,8 +72,9 @@ class Ledger:
         self._clock = clock
         self._interval = checkpoint_interval
         self._revocations = Revocations()
-        self._refresh_at = self._seal_at = 0.0
+        self._refresh_at = self._seal_at = self._count_at = 0.0
         self._seen: set[str] = set()
+        self._totals = Totals(clock=clock)
         self._writer = Writer(store, queue=self._queue, clock=clock, capacity=capacity, chores=self._tidy)
 
     @cached_property
@@ -158,6 +162,14 @@ class Ledger:
                 self._writer.keep([draft])
             return None
 
+    def count(self, name: str, subject: str = "", *, count: int = 1) -> None:
+        """Count what happened in this hour under a name and, where it matters, a subject; never about anybody.
+
+        Returns at once, and is handed over to the store within a minute. What a process counted and could not hand over
+        before it was killed is lost.
+        """
+        self._totals.add(name, subject=subject, count=count)
+
     # --- chores of the writer thread
 
     def _tidy(self, last: bool) -> None:
@@ -171,6 +183,9 @@ class Ledger:
             if refreshing:
                 self._writer.attempt(self._refresh)
                 self._writer.attempt(self.store.sweep)
+            if now >= self._count_at or last:
+                self._count_at = now + COUNT
+                self._writer.attempt(lambda: self._totals.hand_over(self.store))
             if now >= self._seal_at or last:
                 self._seal_at = now + self._interval
                 self._writer.attempt(self._seal)
@@ -200,6 +215,11 @@ class Ledger:
             log.critical("no checkpoint is signed any more: %s", error)
 
     # --- reading, and what happens outside a visit
+
+    @property
+    def revoked(self) -> int:
+        """Return how many revocations have been noted: what was not withdrawn is not while this stays the same."""
+        return self._revocations.count
 
     def withdrawn(self, consent_id: bytes, decided_at: int) -> bool:
         """Tell whether a cookie of this id, made at this Unix second, has been withdrawn or erased since."""

@@ -21,6 +21,7 @@ class Revocations:
         self._shared_key = b""
         self._shared: dict[bytes, int] = {}
         self._position = 0
+        self.count = 0
 
     def __len__(self) -> int:
         return len(self._own) + len(self._shared)
@@ -28,6 +29,7 @@ class Revocations:
     def add(self, consent_id: bytes, *, before: int) -> None:
         """Note a revocation of this process, in force at once, even while the ledger is down."""
         _raise_to(self._own, _keyed(self._own_key, consent_id), before)
+        self.count += 1
 
     def refresh(self, store: Store, *, now: int) -> None:
         """Take over what is new in the store, and let go of what no cookie can be old enough for."""
@@ -37,6 +39,7 @@ class Revocations:
         for revocation in store.revocations(self._position):
             _raise_to(self._shared, revocation.key, revocation.before)
             self._position = revocation.position
+            self.count += 1
 
     def cover(self, consent_id: bytes, *, decided_at: int) -> bool:
         """Tell whether a cookie of this id and Unix second has been withdrawn since."""

@@ -17,7 +17,7 @@ from consent.ledger import merkle
 from consent.ledger.checkpoint import Checkpoint
 from consent.ledger.database import Database
 from consent.ledger.entry import Appended, Draft, leaf, pseudonym
-from consent.ledger.store import Document, Head, Record, Revocation, Seal
+from consent.ledger.store import Document, Head, Record, Revocation, Seal, Total
 
 PAGE = 1_000
 """How many entries are read at a time."""
@@ -311,6 +311,25 @@ class SqliteStore:
         """Delete the revocations from before a Unix second."""
         with self._database.writing() as connection:
             connection.execute("DELETE FROM revocation WHERE before < ?", (before,))
+
+    def add_totals(self, totals: Sequence[Total]) -> None:
+        """Add counts to those that are kept."""
+        with self._database.writing() as connection:
+            connection.executemany(
+                "INSERT INTO total VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
+                [(total.hour, total.name, total.subject, total.count) for total in totals],
+            )
+
+    def totals(self, name: str, *, first: int = 0, last: int | None = None) -> list[Total]:
+        """Return the totals of one name and those below it; see Store."""
+        with self._database.using() as connection:
+            rows = connection.execute(
+                "SELECT hour, name, subject, count FROM total"
+                " WHERE hour >= ? AND hour < ? AND (name = ? OR substr(name, 1, length(?) + 1) = ? || '.')"
+                " ORDER BY hour, name, subject",
+                (first, 2**62 if last is None else last, name, name, name),
+            ).fetchall()
+        return [Total(hour=hour, name=name, subject=subject, count=count) for hour, name, subject, count in rows]
 
 
 def _document(row: tuple[str, str, bytes, str]) -> Document:

@@ -12,6 +12,8 @@ from consent.ledger.checkpoint import Checkpoint
 from consent.ledger.entry import Appended, Draft
 from consent.ledger.merkle import Nodes
 
+HOUR = 3600
+"""Seconds in the span that totals are kept by."""
 Seal = Callable[[int, bytes], Checkpoint]
 """Sign a tree head of this size and root."""
 
@@ -60,6 +62,19 @@ class Revocation:
     position: int
     key: bytes = field(repr=False)
     before: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Total:
+    """Say how often something happened in the hour that began at a Unix second; about nobody.
+
+    `name` has parts, split by dots, the most general first; `subject` may be empty.
+    """
+
+    hour: int
+    name: str
+    subject: str
+    count: int
 
 
 class Store(Nodes, Protocol):
@@ -145,3 +160,12 @@ class Store(Nodes, Protocol):
 
     def forget_revocations(self, before: int) -> None:
         """Delete revocations that no cookie can be old enough for: all from before a Unix second."""
+
+    def add_totals(self, totals: Sequence[Total]) -> None:
+        """Add counts to those that are kept, as one step."""
+
+    def totals(self, name: str, *, first: int = 0, last: int | None = None) -> list[Total]:
+        """Return the totals whose name is `name` or begins with it and a dot, ordered by hour, name and subject.
+
+        `first` and `last` (excluded; none by default) are Unix seconds at which hours begin.
+        """

@@ -248,6 +248,8 @@ CASES: list[tuple[str, Severity, str, str, Change]] = [
     ("C506", ERROR, "own/consent_banner.html, line 1", "'shout'", template("consent_banner.html", "{{ x|shout }}")),
     ("C506", ERROR, "own/consent_baner.html", "no template", template("consent_baner.html", "")),
     ("C506", ERROR, "own/consent_banner.html", "UTF-8", template("consent_banner.html", b"\xff")),
+    ("C507", WARNING, "languages", "nobody who speaks 'uk'", lambda p: p.set(languages=["uk"])),
+    ("C507", WARNING, "default_language", "nobody who speaks 'uk'", lambda p: p.set(default_language="uk")),
 ]
 ENVIRONMENT_CODES = {"C002", "C003"}
 AT_START = {"C001", "C010", "C200", "C201", "C400", "C403", "C500", "C506"}

@@ -15,6 +15,8 @@ from tests.browser.chromium import FLAGS, find_chromium
 from tests.gate.example import CASES, case_body, gated
 from tests.gate.fuzz import document
 from tests.gate.listener import Listener
+from tests.gate.test_xml import gated as gated_xml
+from tests.gate.xml_documents import LIVE, NEED_SCRIPTING, TRANSFORMED, filled
 
 pytestmark = pytest.mark.browser
 
@@ -115,6 +117,30 @@ def test_no_known_evasion_reaches_the_tracker(scripting: bool, tmp_path: Path) -
         visit(f"/raw/{name}" for name in bodies)
     listener.close()
     assert {_case_id(path) for path in _asked(listener)} >= set(bodies)
+
+
+@pytest.mark.parametrize("scripting", [True, False], ids=["scripting", "no-scripting"])
+def test_no_live_xml_reaches_the_tracker(scripting: bool, tmp_path: Path) -> None:
+    """Every XML document asks for the tracker as it is, and for nothing when gated."""
+    documents = LIVE | (NEED_SCRIPTING if scripting else {})
+    served = documents | {"transformed": ("text/xml", TRANSFORMED)}
+
+    def answer(host: str, path: str) -> tuple[str, bytes] | None:
+        _, way, name = (path + "//").split("/")[:3]
+        if host != SITE or name not in served:
+            return None
+        content_type, template = served[name]
+        body = filled(template, name).encode()
+        body = gated_xml(body)[0] if way == "gated" else body
+        return content_type, body.decode().encode("utf-16le") if name == "utf-16" else body
+
+    listener = Listener(answer, tmp_path)
+    with _browsing(listener, scripting=scripting) as visit:
+        visit(f"/gated/{name}" for name in served)
+        assert _asked(listener) == []
+        visit(f"/raw/{name}" for name in served)
+    listener.close()
+    assert {_case_id(path) for path in _asked(listener)} >= set(documents)
 
 
 _PARKED = """<!doctype html><script src="/consent.js" data-prefix="/privacy"

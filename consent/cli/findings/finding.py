@@ -66,6 +66,7 @@ CODES = {
     "C504": "texts in a language that nobody is asked in",
     "C505": "no folder of templates",
     "C506": "a template that cannot be used",
+    "C507": "a wording that no speaker has reviewed",
 }
 """Every code with its meaning; a code is never used again for another."""
 

@@ -26,6 +26,13 @@ def find(settings: ConsentSettings) -> Iterator[Finding]:
                 f"there is no wording in {language!r}, so the site does not start",
                 f"Choose from {', '.join(languages.available())}",
             )
+        elif not languages.reviewed(language):
+            yield warning(
+                "C507",
+                "default_language" if language == settings.default_language else "languages",
+                f"nobody who speaks {language!r} has reviewed its wording, and visitors are asked in it",
+                "Have somebody read it, and correct what is wrong with `wording`",
+            )
     for language, texts in settings.wording.items():
         if language not in settings.spoken:
             yield warning(

@@ -1,0 +1,71 @@
+"""Gate a style sheet that is an answer of its own: take the held addresses out of it, and leave the rest."""
+
+from __future__ import annotations
+
+import codecs
+import re
+
+from consent.gate import css
+from consent.gate.address import Address
+from consent.gate.charset import announced, codec, named
+from consent.gate.inquest import Inquest, nothing_nested
+from consent.gate.rules import View
+
+_OWN = re.compile(
+    r"(?:/?[A-Za-z0-9_.~-][A-Za-z0-9_.~/?#=&%,-]*+|#[^\\]*+|data:(?:image|font|application)/.*+)?\Z", re.DOTALL
+)
+_CHARSET = re.compile(rb'@charset "([^"]{0,40})";')
+
+
+def encoding_of(content_type: str, body: bytes) -> str:
+    """Return the encoding a browser reads a style sheet in. Source: CSS Syntax §3.2, without the page's own."""
+    match = _CHARSET.match(body)
+    declared = named(match[1].decode("latin-1")) if match else None
+    if declared in ("utf-16le", "utf-16be"):
+        declared = "utf-8"
+    return announced(content_type, body) or declared or "utf-8"
+
+
+class SheetGate:
+    """Gate one style sheet, which has to be whole: `parked` and `found` are as those of a page."""
+
+    def __init__(self, view: View, *, encoding: str, bases: tuple[Address, ...] = ()) -> None:
+        self.parked: set[str] = set()
+        self.found: set[str] = set()
+        self._view = view
+        self._codec = codecs.lookup(codec(encoding)).name
+        self._bases = bases
+        self._verdicts: dict[str, bool] = {}
+
+    def gated(self, body: bytes) -> bytes:
+        """Return the sheet without what is held, the same bytes where nothing is; nothing at all where unsure."""
+        exact = self._codec.startswith("utf")
+        errors = "surrogatepass" if self._codec.startswith("utf-16") else "surrogateescape"
+        try:
+            text = body.decode(self._codec, errors) if exact else body.decode("latin-1")
+        except UnicodeDecodeError:
+            text, exact = body.decode("latin-1"), False
+        out = css.emptied(text, self._is_held)
+        if out is None:
+            return b""
+        data = body if out == text else out.encode(self._codec, errors) if exact else out.encode("latin-1")
+        if not exact and any(map(self._is_held, css.addresses(data.decode(self._codec, "replace")))):
+            # Only what is spelled in ASCII can be taken out of another encoding's bytes.
+            return b""
+        return data
+
+    def _is_held(self, address: str) -> bool:
+        verdict = self._verdicts.get(address)
+        if verdict is None:
+            # Most addresses are paths and pictures of the site's own, as anybody can see.
+            plain = not self._bases and not self._view.rules.has_own_paths and _OWN.match(address) is not None
+            verdict = self._verdicts[address] = not plain and self._judged(address)
+        return verdict
+
+    def _judged(self, address: str) -> bool:
+        inquest = Inquest(self._view, self._bases, nothing_nested, b"style", {})
+        verdict = inquest.address(address)
+        self.found.update(inquest.found)
+        if verdict is not None:
+            self.parked.add(verdict.service or "")
+        return verdict is not None
