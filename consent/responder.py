@@ -124,10 +124,12 @@ class Responder:
             if self._watched is not None:
                 Watched.settle(self._watched, self._nobody.consent)
         if gated:
-            if message["status"] in REDIRECTS and self._leads_astray(raw):
+            leads = message["status"] in REDIRECTS
+            if leads and self._leads_astray(raw):
                 await self._stay(message)
                 return
-            message = self._with_gated_headers(message, page=self._kind.page)
+            # A redirect mostly comes without a body that would tell its kind.
+            message = self._with_gated_headers(message, page=self._kind.page and not leads)
         if self._kind is Kind.OTHER:
             await self._send(message)
         elif message["status"] in WITHOUT_BODY or self._kind is Kind.UNKNOWN:

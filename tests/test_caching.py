@@ -110,6 +110,15 @@ def test_the_signal_is_a_state_too(make_client: MakeClient) -> None:
     assert get(client, if_none_match=tag).status_code == 304
 
 
+def test_a_switched_language_is_a_state_too(make_client: MakeClient) -> None:
+    """A page asked in its own language is not confirmed to who switched to the one that the browser asks for anyway."""
+    client = make_client(app=conditional(), languages=("en", "uk"))
+    tag = get(client, accept_language="uk").headers["etag"]
+    assert get(client, accept_language="uk", if_none_match=tag).status_code == 304
+    client.post("/privacy/language", data={"language": "uk"})
+    assert get(client, accept_language="uk", if_none_match=tag).status_code == 200
+
+
 def test_an_expired_choice_is_a_state_too(make_client: MakeClient, make_site: MakeSite) -> None:
     """A page from before a choice ended is not confirmed after it."""
     site: Site = make_site()

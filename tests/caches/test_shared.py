@@ -504,3 +504,42 @@ def test_nothing_passes_for_an_answer_where_something_is_left_to_ask(make_site: 
     notice = site.edition(site.now()).notices["en"]
     value = companion.value_of(Consent(site.catalogue, notice))
     assert value == "0.0000000"
+
+
+@pytest.mark.parametrize(
+    ("media_type", "body"),
+    [
+        ("text/css", b'@import "https://player.lantern.example/x.css";'),
+        (
+            "image/svg+xml",
+            b'<svg xmlns="http://www.w3.org/2000/svg"><image href="https://player.lantern.example/x"/></svg>',
+        ),
+    ],
+)
+def test_what_no_script_can_mend_is_its_visitors_own(make_client: MakeClient, media_type: str, body: bytes) -> None:
+    """A style sheet or picture that asks a held service is gated for each visitor, and kept from shared caches."""
+    client = make_client(app=conditional(media_type=media_type, body=body, headers=FOR_EVERYBODY), cache="shared")
+    held = client.get("/x", headers={"accept": "*/*"})
+    testing.grant(client, "media")
+    granted = client.get("/x", headers={"accept": "*/*"})
+    assert held.content != body
+    assert granted.content == body
+    for response in (held, granted):
+        assert response.headers["cache-control"] == "private, no-cache"
+
+
+@pytest.mark.parametrize("cache", ["private", "shared"])
+def test_a_redirect_to_a_held_service_is_its_visitors_own(make_client: MakeClient, cache: str) -> None:
+    """Somebody's own click may lead where a picture on a page may not: no cache keeps either."""
+
+    async def endpoint(request: Request) -> Response:
+        return RedirectResponse("https://player.lantern.example/1", 301, FOR_EVERYBODY)
+
+    client = make_client(app=Starlette(routes=[Route("/", endpoint)]), cache=cache)
+    clicked = get(client)
+    assert (clicked.status_code, clicked.headers["cache-control"]) == (301, "private, no-cache")
+    drawn = client.get("/", headers=IMAGE)
+    assert (drawn.status_code, drawn.headers["cache-control"]) == (204, "no-store")
+    testing.grant(client, "media")
+    allowed = client.get("/", headers=IMAGE)
+    assert (allowed.status_code, allowed.headers["cache-control"]) == (301, "private, no-cache")
