@@ -7,6 +7,7 @@ ConsentError
 │       └── PolicyEditedError     a published version whose bytes changed on disk
 ├── LedgerError
 │   ├── LedgerUnavailableError    nothing can be recorded at the moment; trying again later may work
+│   │   └── OutsideError          what is kept outside the database cannot be read or written
 │   └── LedgerCorruptError        what is stored contradicts itself
 └── VerificationError             evidence that does not verify
 """
@@ -55,6 +56,10 @@ class LedgerError(ConsentError):
 
 class LedgerUnavailableError(LedgerError):
     """Say that nothing can be recorded at the moment."""
+
+
+class OutsideError(LedgerUnavailableError):
+    """Say that what is kept outside the database cannot be read or written, so that nothing is signed or erased."""
 
 
 class LedgerCorruptError(LedgerError):

@@ -84,6 +84,20 @@ class ConsentSettings(BaseSettings):
     """What signs checkpoints; without it a key is made beside the ledger."""
     queue_dir: Path = Path("consent-queue")
     """Where refusals and withdrawals wait while the ledger is down."""
+    publish_every: str = "PT1H"
+    """How often a checkpoint is shown to everybody, so that its time tells nothing about a visitor."""
+    checkpoint_copy: Path | None = None
+    """Where the newest checkpoint is kept outside the database too; beside an SQLite ledger where it is not set."""
+    checkpoint_file: Path | None = None
+    """A file that each published checkpoint is written to."""
+    checkpoint_url: str = ""
+    """An address that each published checkpoint is sent to."""
+    timestamp_url: str = ""
+    """An RFC 3161 time-stamp authority that stamps each published checkpoint; needs the extra `timestamp`."""
+    retention: dict[Regime, str] = Field(
+        default_factory=lambda: {Regime.OPT_IN: "P3Y", Regime.OPT_OUT: "P2Y", Regime.NOTICE_ONLY: "P2Y"}
+    )
+    """How long a record is kept once its choice no longer holds, by regime; what is not named is kept for ever."""
     audit_tokens: tuple[SecretStr, ...] = ()
     """Who holds one may read the auditor's pages; without any these pages are off."""
     prefix: str = "/privacy"
@@ -197,6 +211,29 @@ class ConsentSettings(BaseSettings):
         if lifetime.months * 30.5 + lifetime.seconds / 86400 > 399:
             raise ValueError("a choice can hold for 13 months at most: write 'P13M' or less")
         return validity
+
+    @field_validator("publish_every")
+    @classmethod
+    def _some_time(cls, every: str) -> str:
+        lifetime = Lifetime.parse(every)
+        if lifetime.session or lifetime.months or not lifetime.seconds:
+            raise ValueError(f"{every!r} is no pace: write 'PT1H', or 'P1D'")
+        return every
+
+    @field_validator("checkpoint_url", "timestamp_url")
+    @classmethod
+    def _web_address(cls, url: str) -> str:
+        if url and (urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname):
+            raise ValueError(f"{url!r} is no address: write it as 'https://witness.example/checkpoints'")
+        return url
+
+    @field_validator("retention")
+    @classmethod
+    def _bounded_retention(cls, retention: dict[Regime, str]) -> dict[Regime, str]:
+        for kept in retention.values():
+            if Lifetime.parse(kept).session:
+                raise ValueError("a record is kept for a time: write 'P3Y'")
+        return retention
 
     @field_validator("regimes", mode="before")
     @classmethod

@@ -31,8 +31,10 @@ from consent.gate.bodies import Bodies
 from consent.gate.rules import Rules
 from consent.ledger.checkpoint import Signer, key_beside, note_name
 from consent.ledger.ledger import Ledger
+from consent.ledger.publisher import Outlets
 from consent.ledger.sqlite import SqliteStore
 from consent.ledger.store import Document, Store
+from consent.ledger.timestamp import refuse_without_client
 from consent.pages import Pages
 from consent.policies import library as policies
 from consent.policies.facts import Facts
@@ -388,7 +390,33 @@ def ledger_from(
         store,
         signer=lambda: signer_from(settings, origin=origin),
         queue_dir=settings.path(settings.queue_dir),
+        outside=outside_of(settings),
+        outlets=outlets_of(settings),
         clock=clock,
+    )
+
+
+def outside_of(settings: ConsentSettings) -> Path | None:
+    """Return where the newest checkpoint is kept outside the database, None for a ledger in memory."""
+    _, _, path = settings.ledger.partition(":///")
+    if settings.checkpoint_copy is not None:
+        return settings.path(settings.checkpoint_copy)
+    if path == MEMORY:
+        return None
+    beside = f"{path}.checkpoint" if settings.ledger.startswith("sqlite:") else "consent-checkpoint"
+    return settings.path(Path(beside))
+
+
+def outlets_of(settings: ConsentSettings) -> Outlets:
+    """Return where and how often checkpoints are published; raise ConfigurationError if time stamps cannot be had."""
+    if settings.timestamp_url:
+        refuse_without_client()
+    file = settings.checkpoint_file
+    return Outlets(
+        every=Lifetime.parse(settings.publish_every).seconds,
+        file=None if file is None else settings.path(file),
+        url=settings.checkpoint_url,
+        timestamp_url=settings.timestamp_url,
     )
 
 

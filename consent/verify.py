@@ -1,14 +1,11 @@
 """Check a consent bundle offline: python verify.py BUNDLE [--key VERIFIER_KEY] [--checkpoint EARLIER_CHECKPOINT].
 
-One file, for an auditor who trusts nobody: it needs Python 3.11 and the package `cryptography`, nothing else of ours.
-It checks that
-
+One file, for an auditor who trusts nobody: it needs Python 3.11 and `cryptography`, nothing of ours. It checks that
 1. the checkpoint (https://c2sp.org/tlog-checkpoint) is signed by the key: the one you give, or else the bundle's own;
 2. the manifest is signed by the same key, and lists every file of the bundle with its SHA-256, and no other file;
 3. every entry is canonical JSON, says what an entry must say, and has the leaf hash listed for its place;
 4. the leaf hashes in this order give the root that was signed (RFC 6962), and that of the earlier checkpoint;
 5. every document is named by its SHA-256, and every document that an entry names is there.
-
 Exit status: 0 the bundle verifies, 1 it does not (with the index of the first bad entry), 2 wrong use.
 """
 
@@ -38,7 +35,7 @@ LEVELS = (
     "pinned key: the holder of the key you gave vouches for it, and could have rewritten it before signing",
     "earlier checkpoint: nothing that was recorded before it has been changed, reordered or removed since",
 )
-KIND = "consent|policy-published|notice-published|erased|pruned|gap|exported"
+KIND = "consent|policy-published|notice-published|erased|pruned|gap|exported|key-rotated|hold"
 STATUS = "unknown|requested|request-deferred|refused|given|renewed|withdrawn|expired|terminated|invalidated"
 DAY = r"(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31"
 LEAP_DAY = r"(?:\d\d(?:0[48]|[2468][048]|[13579][26])|(?:[02468][048]|[13579][26])00)-02-29"
@@ -149,9 +146,7 @@ class Tree:
 
     def root(self) -> bytes:
         """Return the root of what is in the tree."""
-        if not self.parts:
-            return hashlib.sha256(b"").digest()
-        node = self.parts[-1][1]
+        node = self.parts[-1][1] if self.parts else hashlib.sha256(b"").digest()
         for _, left in reversed(self.parts[:-1]):
             node = hashlib.sha256(b"\1" + left + node).digest()
         return node
@@ -225,17 +220,14 @@ class Bundle:
         self._path = path
         self._zip = zipfile.ZipFile(path) if path.is_file() else None
         self.close = self._zip.close if self._zip else lambda: None
-        names = [file.filename for file in self._zip.infolist()] if self._zip else list(self._found())
+        found = [] if self._zip else [one for one in path.rglob("*") if one.is_symlink() or not one.is_dir()]
+        if any(one.is_symlink() or not one.is_file() for one in found):
+            raise Failed("holds a symbolic link, or what else is neither a file nor a folder")
+        names = [one.filename for one in self._zip.infolist()] if self._zip else []
+        names += [one.relative_to(path).as_posix() for one in found]
         self.names = set(names)
         if len(self.names) != len(names):
             raise Failed("holds two files of one name")
-
-    def _found(self) -> Iterator[str]:
-        for path in self._path.rglob("*"):
-            if path.is_symlink() or not (path.is_dir() or path.is_file()):
-                raise Failed("holds a symbolic link, or what else is neither a file nor a folder")
-            if path.is_file():
-                yield path.relative_to(self._path).as_posix()
 
     def open(self, name: str) -> IO[bytes]:
         """Open one file."""
@@ -246,9 +238,9 @@ class Bundle:
     def read(self, name: str) -> bytes:
         """Read one small file."""
         with self.open(name) as file:
-            if len(data := file.read(SMALL + 1)) > SMALL:
-                raise Failed("is too large")
-        return data
+            if len(data := file.read(SMALL + 1)) <= SMALL:
+                return data
+        raise Failed("is too large")
 
 
 def lines(file: IO[bytes], digest: Any) -> Iterator[bytes]:
@@ -320,9 +312,9 @@ def verify(path: Path, *, key: Key | None = None, earlier: bytes | None = None) 
 
 def check_entries(bundle: Bundle, report: Report, *, name: str, head: Head, known: Head) -> dict[str, str]:
     """Check every entry, its place in the tree, and the root; return the digests of the two files read."""
-    proof = decode(bundle.read("proof.json").decode())
-    first, last, newest, alike = proof["first"], proof["last"], "", set[bytes]()
-    tree, digests = Tree(None if known is None else known[0]), [hashlib.sha256(), hashlib.sha256()]
+    proof, newest, alike, gone = decode(bundle.read("proof.json").decode()), "", set[bytes](), set[int]()
+    first, last, pruned = proof["first"], proof["last"], list[range]()
+    tree, digests = Tree(known[0] if known else None), [hashlib.sha256(), hashlib.sha256()]
     for height, node in proof["before"]:
         tree.add(bytes.fromhex(node), height)
     if tree.size != first or (head is not None and proof["size"] != head[0]):
@@ -330,25 +322,32 @@ def check_entries(bundle: Bundle, report: Report, *, name: str, head: Head, know
     with bundle.open(LARGE[0]) as entries, bundle.open(LARGE[1]) as hashes:
         listed = lines(hashes, digests[1])
         for index, data in enumerate(lines(entries, digests[0]), first):
-            leaf = hashlib.sha256(b"\0" + data).digest()
+            leaf, said = hashlib.sha256(b"\0" + data).digest(), next(listed, b"")
             try:
-                if next(listed, b"") != leaf.hex().encode():
+                if not data and re.fullmatch(DIGEST.encode(), said):  # pruned: its hash stands for it
+                    leaf = bytes.fromhex(said.decode())
+                    gone.add(index)
+                elif said != leaf.hex().encode():
                     raise Failed("does not have the leaf hash that is listed for it")
-                before, newest = newest, read_entry(data, name=name, files=bundle.names, alike=alike)
-                if newest < before:
+                elif newest > (newest := read_entry(data, name=name, files=bundle.names, alike=alike)):
                     raise Failed("is older than the entry before it")
+                told = decode(data.decode())["ranges"] if b'"kind":"pruned"' in data else ()
+                pruned += [range(max(begin, first), min(end, index)) for begin, end in told]
             except Failed as error:
                 report.blame(index, str(error))
             tree.add(leaf)
             report.entries += 1
         if first + report.entries != last or next(listed, None) is not None:
             report.blame(min(first + report.entries, last), "is missing, or one too many")
+    if lost := gone.difference(*pruned):
+        report.blame(min(lost), "is missing, and no entry of the bundle reports that it was pruned")
     for height, node in proof["after"]:
         tree.add(bytes.fromhex(node), height)
     if head is not None and (tree.size, tree.root()) != head:
         report.problems.append(f"the tree of {tree.size} entries does not have the root signed for {head[0]}")
     held = f"{last - first} entries, {first} to {last - 1}," if last > first else "no entries"
     report.facts.append(f"{held} of the {head[0] if head else tree.size} in the ledger of {name}")
+    report.facts += [f"{len(gone)} of these entries were pruned, as others report"] if gone else []
     if known is not None and tree.seen is None and known[0] < tree.size:
         report.level = min(report.level, 1)
         report.facts.append(f"the earlier checkpoint cannot be tried: its {known[0]} entries end in a part left out")

@@ -281,11 +281,13 @@ def every(language: str) -> dict[str, tuple[str, dict[str, Any]]]:
         "audit": (
             "consent_audit.html",
             {"size": 4, "root": "00", "checkpoint": "x\n", "entries": entries, "next_href": "?before=1"}
+            | {"stopped": True}
             | {"jsonl_href": "/privacy/audit/entries.jsonl", "csv_href": "/privacy/audit/entries.csv"},
         ),
         "audit, empty": (
             "consent_audit.html",
             {"size": 0, "root": "00", "checkpoint": None, "entries": [], "next_href": None}
+            | {"stopped": False}
             | {"jsonl_href": "/privacy/audit/entries.jsonl", "csv_href": "/privacy/audit/entries.csv"},
         ),
     }

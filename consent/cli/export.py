@@ -11,8 +11,10 @@ from pathlib import Path
 from consent.cli.opened import existing_ledger
 from consent.cli.progress import Bar
 from consent.ledger.bundle import write_bundle
-from consent.ledger.export import Progress, Span, moment, span, write_csv, write_jsonl
+from consent.ledger.export import Span, moment, span, write_csv, write_jsonl
+from consent.ledger.gaps import pruned, within
 from consent.ledger.ledger import Ledger
+from consent.ledger.progress import Progress
 from consent.settings import ConsentSettings
 
 FORMATS = ("jsonl", "csv", "bundle")
@@ -23,12 +25,15 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser = subparsers.add_parser("export", help="export the ledger for an auditor")
     parser.add_argument("--format", choices=FORMATS, default="bundle", help="what to write (default: bundle)")
     parser.add_argument("--out", type=Path, required=True, help="where to; a bundle is zipped if the name ends in .zip")
-    parser.add_argument("--since", type=_day, metavar="DATE", help="from this date or time on (UTC), as recorded")
-    parser.add_argument("--until", type=_end, metavar="DATE", help="to the end of this date, or before this time (UTC)")
+    parser.add_argument("--since", type=day_of, metavar="DATE", help="from this date or time on (UTC), as recorded")
+    parser.add_argument(
+        "--until", type=end_of, metavar="DATE", help="to the end of this date, or before this time (UTC)"
+    )
     parser.set_defaults(run=run)
 
 
-def _day(text: str, *, end: bool = False) -> int:
+def day_of(text: str, *, end: bool = False) -> int:
+    """Read a date or time of the command line as Unix seconds."""
     try:
         return moment(text, end=end)
     except ValueError:
@@ -37,8 +42,9 @@ def _day(text: str, *, end: bool = False) -> int:
         ) from None
 
 
-def _end(text: str) -> int:
-    return _day(text, end=True)
+def end_of(text: str) -> int:
+    """Read a date or time before which something ends."""
+    return day_of(text, end=True)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -63,7 +69,9 @@ def export(ledger: Ledger, out: Path, *, form: str, since: int | None, until: in
     except OSError as error:
         print(f"cannot write {out}: {error.strerror or error}", file=sys.stderr)
         return 2 if isinstance(error, FileExistsError | FileNotFoundError) else 1
-    print(f"{of.last - of.first} of {checkpoint.size} entries written to {out}")
+    gone = within(pruned(ledger.store), first=of.first, last=of.last)
+    said = f"; {gone} more were pruned, as the log reports" if gone else ""
+    print(f"{of.last - of.first - gone} of {checkpoint.size} entries written to {out}{said}")
     return 0
 
 

@@ -18,6 +18,10 @@ COMMANDS = {
     "demo": "serve an invented news site and its pretend trackers",
     "policy": "list, begin, publish, compare and restore policy versions",
     "export": "export the ledger for an auditor",
+    "erase": "forget which entries are about a person",
+    "prune": "delete the records whose time is over, and keep every proof",
+    "keys": "list, make and replace the keys of cookies and ledger",
+    "ledger": "sign again after a restore, and keep records for a court",
     "verify": "check an exported bundle offline",
 }
 """Every command with its help; each lives in the module of its name, which is imported only when it is used."""

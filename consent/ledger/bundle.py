@@ -17,8 +17,10 @@ from typing import IO, Protocol
 from consent.errors import LedgerCorruptError
 from consent.ledger import merkle
 from consent.ledger.checkpoint import Checkpoint
-from consent.ledger.export import Progress, Span, silent, span, watched
+from consent.ledger.export import Span, span
+from consent.ledger.gaps import refuse_holes
 from consent.ledger.ledger import Ledger
+from consent.ledger.progress import Progress, silent, watched
 from consent.ledger.store import Store
 
 FORMAT = "consent-bundle/1"
@@ -40,7 +42,7 @@ another way than the bundle came, and a checkpoint that somebody kept earlier:
 
 | file | what |
 |---|---|
-| `entries.jsonl` | the entries, one a line, byte for byte as they were recorded |
+| `entries.jsonl` | the entries, one a line, byte for byte as they were recorded; an empty line is one that was pruned |
 | `leaf-hashes.txt` | the RFC 6962 leaf hash of each entry, on the same line |
 | `proof.json` | which range this is, and the hashes that stand for the entries outside it |
 | `checkpoint` | the signed head of the whole tree (C2SP tlog-checkpoint) |
@@ -193,11 +195,15 @@ def _proof(store: Store, *, size: int, of: Span) -> bytes:
 
 def _write_entries(store: Store, files: _Hashed, *, of: Span, progress: Progress) -> list[str]:
     named: set[bytes] = set()
+    missing, total = 0, of.last - of.first
     with files.stream("entries.jsonl") as stream:
-        for body in watched(store.entries(of.first, last=of.last), of=of, progress=progress):
+        for place in watched(store.stored(of.first, last=of.last), total=total, progress=progress):
+            body = place.body or b""
+            missing += not body
             stream.write(body + b"\n")
             for naming in _NAMING:
                 named.update(part[:64] for part in body.split(naming)[1:])
+    refuse_holes(store, first=of.first, last=of.last, missing=missing)
     return sorted(digest.decode() for digest in named if re.fullmatch(rb"[0-9a-f]{64}", digest))
 
 

@@ -8,7 +8,8 @@ import contextlib
 import hashlib
 import os
 import secrets
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
@@ -32,8 +33,20 @@ def _decode(text: str) -> bytes:
     return data
 
 
-def _key_id(name: str, *, public: bytes) -> bytes:
-    return hashlib.sha256(name.encode() + b"\n" + ED25519 + public).digest()[:4]
+def _check_ed25519(public: bytes, signature: bytes, text: bytes) -> None:
+    Ed25519PublicKey.from_public_bytes(public).verify(signature, text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Type:
+    """Hold how signatures of one type are checked, and how many bytes its public keys have."""
+
+    check: Callable[[bytes, bytes, bytes], None]
+    length: int
+
+
+_TYPES = {ED25519: _Type(_check_ed25519, 32)}
+"""The signature types of C2SP signed notes that are understood, by their first byte; another one is added here."""
 
 
 def _refuse_name(name: str) -> None:
@@ -43,10 +56,11 @@ def _refuse_name(name: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verifier:
-    """Check signatures of one ledger: a key name and 32 bytes of public key."""
+    """Check signatures of one ledger: a key name, the bytes of the public key, and the type of signature."""
 
     name: str
     public: bytes
+    kind: bytes = ED25519
 
     @classmethod
     def from_text(cls, text: str) -> Verifier:
@@ -54,22 +68,23 @@ class Verifier:
         try:
             name, key_id, key = text.strip().split("+", 2)
             kind, public = _decode(key)[:1], _decode(key)[1:]
-            right = kind == ED25519 and len(public) == 32 and key_id == _key_id(name, public=public).hex()
+            verifier = cls(name=name, public=public, kind=kind)
+            right = kind in _TYPES and len(public) == _TYPES[kind].length and key_id == verifier.key_id.hex()
         except ValueError:
             right = False
         if not right:
-            raise VerificationError("this is not a verifier key (name+id+key) of type Ed25519")
-        return cls(name=name, public=public)
+            raise VerificationError("this is not a verifier key (name+id+key) of a type that is known, such as Ed25519")
+        return verifier
 
     @property
     def text(self) -> str:
         """Return the verifier key as C2SP writes it."""
-        return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(ED25519 + self.public).decode()}"
+        return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(self.kind + self.public).decode()}"
 
     @property
     def key_id(self) -> bytes:
         """Return the four bytes that tell this key from others of the same name."""
-        return _key_id(self.name, public=self.public)
+        return hashlib.sha256(self.name.encode() + b"\n" + self.kind + self.public).digest()[:4]
 
     def open(self, note: bytes) -> str:
         """Return the text of a note this key has signed.
@@ -83,7 +98,7 @@ class Verifier:
         for name, key_id, signature in lines:
             if name == self.name and key_id == self.key_id:
                 try:
-                    Ed25519PublicKey.from_public_bytes(self.public).verify(signature, text.encode())
+                    _TYPES[self.kind].check(self.public, signature, text.encode())
                 except InvalidSignature:
                     raise VerificationError(f"the signature of {name} does not fit this note") from None
                 return text
@@ -155,8 +170,16 @@ class Signer:
         """Return `text`, which must end with a newline, as a signed note."""
         if not text.endswith("\n"):
             raise ValueError("the text of a note ends with a newline")
+        return f"{text}\n".encode() + self._line(text)
+
+    def cosign(self, note: bytes) -> bytes:
+        """Return a signed note with this key's signature after those it has."""
+        text, _ = _split(note)
+        return note + self._line(text)
+
+    def _line(self, text: str) -> bytes:
         signature = base64.b64encode(self.verifier.key_id + self._private.sign(text.encode())).decode()
-        return f"{text}\n{_DASH}{self.name} {signature}\n".encode()
+        return f"{_DASH}{self.name} {signature}\n".encode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +210,15 @@ class Checkpoint:
         except ValueError as error:
             raise VerificationError(f"this is not a signed note: {error}") from None
         return cls._read(text, note=note, name=name)
+
+    def cosigned(self, signer: Signer) -> Checkpoint:
+        """Return the same tree head with one more signature, which is the last."""
+        return replace(self, note=signer.cosign(self.note))
+
+    @property
+    def last_key_id(self) -> bytes:
+        """Return the four bytes of the key whose signature comes last: the key that goes on."""
+        return _split(self.note)[1][-1][1]
 
     @classmethod
     def _read(cls, text: str, *, note: bytes, name: str) -> Checkpoint:

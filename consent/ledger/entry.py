@@ -16,7 +16,17 @@ from consent.choice.canonical import encode, refuse_unfit
 from consent.choice.status import Status
 
 SCHEMA = 1
-KINDS = ("consent", "policy-published", "notice-published", "erased", "pruned", "gap", "exported")
+KINDS = (
+    "consent",
+    "policy-published",
+    "notice-published",
+    "erased",
+    "pruned",
+    "gap",
+    "exported",
+    "key-rotated",
+    "hold",
+)
 HEADER = ("schema", "kind", "record", "origin", "decided_at", "recorded_at", "late", "subject")
 DIGEST = re.compile(r"[0-9a-f]{64}")
 

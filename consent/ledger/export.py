@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import IO, Any
 
 from consent.ledger.entry import CONSENT_FIELDS, HEADER
+from consent.ledger.gaps import refuse_holes
+from consent.ledger.progress import Progress, silent, watched
 from consent.ledger.store import Store
 
-Progress = Callable[[int, int], None]
-"""Take how many entries are done, of how many."""
-
-STEP = 1_000
 COLUMNS = (
     "index",
     "record",
@@ -42,10 +40,6 @@ COLUMNS = (
 )
 """The columns of the table. There is none for the subject: a pseudonym is no business of a person who reads a table."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-
-
-def silent(done: int, total: int) -> None:
-    """Show no progress."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,36 +71,39 @@ def span(store: Store, *, size: int, since: int | None = None, until: int | None
     return Span(first=first, last=max(first, last))
 
 
-def watched(entries: Iterable[bytes], *, of: Span, progress: Progress) -> Iterator[bytes]:
-    """Pass entries on, telling `progress` about every thousandth and the last."""
-    total, done = of.last - of.first, 0
-    for body in entries:
-        yield body
-        done += 1
-        if done % STEP == 0:
-            progress(done, total)
-    progress(done, total)
-
-
 def write_jsonl(store: Store, out: IO[bytes], *, of: Span, progress: Progress = silent) -> int:
-    """Write the exact bytes of entries, one a line; return how many."""
-    out.writelines(body + b"\n" for body in watched(store.entries(of.first, last=of.last), of=of, progress=progress))
-    return of.last - of.first
+    """Write the exact bytes of entries, one a line; return how many.
+
+    Those that were pruned are left out; raises LedgerCorruptError if others are missing.
+    """
+    count = 0
+    for body in watched(store.entries(of.first, last=of.last), total=of.last - of.first, progress=progress):
+        out.write(body + b"\n")
+        count += 1
+    refuse_holes(store, first=of.first, last=of.last, missing=of.last - of.first - count)
+    return count
 
 
 def write_csv(store: Store, out: IO[str], *, of: Span, progress: Progress = silent) -> int:
-    """Write entries as a table (RFC 4180) whose cells no spreadsheet takes for formulas; return how many."""
-    out.writelines(csv_lines(store, of=of, progress=progress))
-    return of.last - of.first
+    """Write entries as a table (RFC 4180) whose cells no spreadsheet takes for formulas; return how many.
+
+    Those that were pruned are left out; raises LedgerCorruptError if others are missing.
+    """
+    count = -1
+    for line in csv_lines(store, of=of, progress=progress):
+        out.write(line)
+        count += 1
+    refuse_holes(store, first=of.first, last=of.last, missing=of.last - of.first - count)
+    return count
 
 
 def csv_lines(store: Store, *, of: Span, progress: Progress = silent) -> Iterator[str]:
     """Yield the lines of that table, its header first."""
     table = csv.writer(_Line(), lineterminator="\r\n")
     yield table.writerow(COLUMNS)
-    entries = watched(store.entries(of.first, last=of.last), of=of, progress=progress)
-    for index, body in enumerate(entries, of.first):
-        yield table.writerow(_row(index, json.loads(body)))
+    for place in watched(store.stored(of.first, last=of.last), total=of.last - of.first, progress=progress):
+        if place.body is not None:
+            yield table.writerow(_row(place.index, json.loads(place.body)))
 
 
 class _Line:

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
+import hmac
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 from consent.errors import (
     ConfigurationError,
     LedgerCorruptError,
     LedgerUnavailableError,
+    OutsideError,
+    VerificationError,
 )
 from consent.ledger import merkle
-from consent.ledger.checkpoint import Checkpoint, Signer, note_name
+from consent.ledger.checkpoint import Checkpoint, Signer
 from consent.ledger.entry import Appended, Draft
+from consent.ledger.outside import Outside
+from consent.ledger.publisher import Outlets, Publisher
 from consent.ledger.queue import Queue
 from consent.ledger.revocations import Revocations
-from consent.ledger.store import Document, Record, Store
+from consent.ledger.sealer import Sealer
+from consent.ledger.store import Document, Published, Record, Store
 from consent.ledger.totals import Totals
 from consent.ledger.writer import Writer
 
@@ -29,10 +35,17 @@ REFRESH = 2.0
 """Seconds between two looks for revocations of other processes."""
 COUNT = 30.0
 """Seconds between two hand-overs of what was counted."""
+ERASURES = 60.0
+"""Seconds between two looks whether a restored backup has brought back what was erased."""
+STILL = 3600.0
+"""Seconds after which it is said again that no checkpoint is signed."""
 RECORD_PATIENCE = 10.0
 """Seconds a grant waits for its turn."""
 HONOUR_PATIENCE = 2.0
 """Seconds a refusal or withdrawal waits before it is queued on disk."""
+
+REASONS = ("visitor", "request", "account-closed", "court-order", "mistake", "test")
+"""Why the entries about somebody may be erased: codes, so that no name slips into the log."""
 
 log = logging.getLogger("consent.ledger")
 
@@ -50,10 +63,11 @@ class Inclusion:
 class Ledger:
     """Record entries in a store from any event loop, and answer what has been recorded.
 
-    `signer` signs checkpoints, or is called, once, for what does. `queue_dir` is where refusals and withdrawals wait
-    while the store is down; `clock` gives Unix seconds; `checkpoint_interval` is in seconds; `capacity` is how many
-    entries may wait in memory. Methods that are not coroutines talk to the store at once: call them at start, or from a
-    thread.
+    `signer` signs checkpoints, or is called for what does. `queue_dir` is where refusals and withdrawals wait while the
+    store is down; `outside` is the file where the newest checkpoint is kept outside the database too (see Outside), and
+    `outlets` say where checkpoints are published. `clock` gives Unix seconds; `checkpoint_interval` is in seconds;
+    `capacity` is how many entries may wait in memory. Methods that are not coroutines talk to the store at once: call
+    them at start, or from a thread.
     """
 
     def __init__(
@@ -62,40 +76,35 @@ class Ledger:
         *,
         signer: Signer | Callable[[], Signer],
         queue_dir: Path | None = None,
+        outside: Path | None = None,
+        outlets: Outlets = Outlets(),  # noqa: B008 - frozen
         clock: Callable[[], float] = time.time,
         checkpoint_interval: float = 5.0,
         capacity: int = 10_000,
     ) -> None:
         self.store = store
-        self._signer = signer
+        self._sealer = Sealer(store, signer=signer, outside=None if outside is None else Outside(outside))
+        self._publisher = Publisher(store, outlets, clock=clock)
         self._queue = None if queue_dir is None else Queue(queue_dir)
         self._clock = clock
         self._interval = checkpoint_interval
         self._revocations = Revocations()
-        self._refresh_at = self._seal_at = self._count_at = 0.0
+        self._refresh_at = self._seal_at = self._count_at = self._erase_at = 0.0
+        self._said, self._said_at = "", 0.0
         self._seen: set[str] = set()
         self._totals = Totals(clock=clock)
-        self._writer = Writer(store, queue=self._queue, clock=clock, capacity=capacity, chores=self._tidy)
+        self._writer = Writer(
+            store, queue=self._queue, clock=clock, capacity=capacity, deliver=self._deliver, chores=self._tidy
+        )
 
-    @cached_property
+    @property
     def signer(self) -> Signer:
         """Return what signs checkpoints.
 
         Raises ConfigurationError if it is not that of the store's origin, LedgerUnavailableError while its key cannot
         be read.
         """
-        try:
-            signer = self._signer if isinstance(self._signer, Signer) else self._signer()
-        except ConfigurationError as error:
-            if isinstance(error.__cause__, OSError):
-                raise LedgerUnavailableError(str(error)) from error
-            raise
-        if signer.name != note_name(self.store.origin):
-            raise ConfigurationError(
-                f"the ledger key signs for {signer.name!r}, and the ledger belongs to {self.store.origin!r}",
-                remedy="Give the key that belongs to this ledger",
-            )
-        return signer
+        return self._sealer.signer
 
     # --- starting and stopping
 
@@ -116,6 +125,7 @@ class Ledger:
     def close(self) -> None:
         """Write what waits, sign a last checkpoint, and let go of the store; do nothing if that is done."""
         self._writer.close()
+        self._publisher.close()
         self.store.close()
 
     @property
@@ -186,9 +196,13 @@ class Ledger:
             if now >= self._count_at or last:
                 self._count_at = now + COUNT
                 self._writer.attempt(lambda: self._totals.hand_over(self.store))
+            if now >= self._erase_at and not last:
+                self._erase_at = now + ERASURES
+                self._writer.attempt(self._erase_again)
             if now >= self._seal_at or last:
                 self._seal_at = now + self._interval
                 self._writer.attempt(self._seal)
+                self._writer.attempt(self._publish)
 
     def _refresh(self) -> None:
         self._revocations.refresh(self.store, now=int(self._clock()))
@@ -210,9 +224,37 @@ class Ledger:
     def _seal(self) -> None:
         try:
             self.seal()
-        except (ConfigurationError, LedgerCorruptError) as error:
+        except (ConfigurationError, LedgerCorruptError, OutsideError) as error:
             # Recording goes on: what is signed no longer, a person must look at.
-            log.critical("no checkpoint is signed any more: %s", error)
+            self._say(str(error))
+        else:
+            self._said = ""
+
+    def _say(self, fault: str) -> None:
+        if fault != self._said or time.monotonic() >= self._said_at + STILL:
+            self._said, self._said_at = fault, time.monotonic()
+            log.critical("no checkpoint is signed any more: %s", fault)
+
+    def _publish(self) -> None:
+        with contextlib.suppress(VerificationError):
+            if not self._said:
+                self._publisher.turn(self._sealer.opened)
+
+    def _erase_again(self) -> None:
+        """Erase what a restored backup has brought back."""
+        outside = self._sealer.outside
+        try:
+            if outside is None or not outside.erasures().keys() - self.store.erased():
+                return
+            with outside.locked():
+                listed, known = outside.erasures(), self.store.erased()
+                again = {key: before for key, before in listed.items() if key not in known}
+                if again:
+                    log.warning("%d erasures are made again: a backup was restored", len(again))
+                    draft = Draft(kind="erased", content={"reason": "restored"}, decided_at=int(self._clock()))
+                    self.store.erase_again(again, draft=draft, now=int(self._clock()))
+        except (LedgerCorruptError, OutsideError) as error:
+            log.error("it is not known whether a restored backup has brought back what was erased: %s", error)
 
     # --- reading, and what happens outside a visit
 
@@ -251,10 +293,15 @@ class Ledger:
         """Return the entries about one consent id, in order of index."""
         return self.store.records_of(consent_id)
 
-    def erase(self, consent_id: bytes, *, reason: str, decided_at: int) -> Appended:
-        """Forget which entries are about a consent id, and append that so many were erased for this reason code."""
-        with contextlib.suppress(OSError):
-            self._writer.deliver(wait=True)
+    def erase(self, consent_id: bytes, *, reason: str, decided_at: int) -> Appended | None:
+        """Forget which entries are about a consent id, and append that so many were erased for this reason code.
+
+        From the call on its cookies are no choice. While the store is down the erasure waits in the queue on disk, and
+        None is returned. Raises LedgerUnavailableError if it can neither be made nor queued; ValueError for an unknown
+        reason.
+        """
+        if reason not in REASONS:
+            raise ValueError(f"{reason!r} is no reason to erase; use one of {', '.join(REASONS)}")
         draft = Draft(
             kind="erased",
             content={"reason": reason},
@@ -264,21 +311,80 @@ class Ledger:
             ends=True,
         )
         self._revoke(draft)
-        return self.store.erase(consent_id, draft=draft, now=int(self._clock()))
+        try:
+            # What waits in the queue may be about this id, and must not come back after it.
+            with contextlib.suppress(OSError):
+                self._writer.deliver(wait=True)
+            return self._writer.attempt(lambda: self._erase(draft))
+        except LedgerUnavailableError:
+            try:
+                if self._queue is None:
+                    raise
+                self._queue.put([draft])
+            except OSError as error:
+                raise LedgerUnavailableError(f"an erasure can neither be made nor queued: {error}") from error
+            return None
+
+    def _erase(self, draft: Draft) -> Appended:
+        if draft.subject is None:
+            raise ValueError("an erasure is about somebody")
+        outside, before = self._sealer.outside, draft.revoked_before or 0
+        if outside is None:
+            return self.store.erase(draft.subject, draft=draft, now=int(self._clock()))
+        key = hmac.digest(self.store.revocation_key(), draft.subject, hashlib.sha256)
+        try:
+            # Listed first: one that is listed and not done is made up for, one that is done and not listed never.
+            with outside.locked():
+                if before > outside.erasures().get(key, 0):
+                    outside.add_erasure(key, before=before)
+        except (LedgerCorruptError, OutsideError) as error:
+            log.error("an erasure is made, but no restored backup will know of it: %s", error)
+        return self.store.erase(draft.subject, draft=draft, now=int(self._clock()))
+
+    def _deliver(self, drafts: Sequence[Draft]) -> None:
+        """Record what was queued, in order."""
+        waiting: list[Draft] = []
+        for draft in drafts:
+            if draft.kind == "erased":
+                self.store.append(waiting, now=int(self._clock()))
+                waiting = []
+                self._erase(draft)
+            else:
+                waiting.append(draft)
+        if waiting:
+            self.store.append(waiting, now=int(self._clock()))
+
+    # --- proofs
 
     def seal(self) -> Checkpoint:
-        """Return a checkpoint of all entries, signing one if there is news.
+        """Return a checkpoint of all entries, signing one if there is news; see Sealer."""
+        return self._sealer.seal()
 
-        Raises LedgerCorruptError if the ledger no longer extends its last checkpoint.
-        """
-        return self.store.seal(
-            lambda size, root: Checkpoint.signed(self.signer, size=size, root=root), name=self.signer.name
-        )
+    def fault(self) -> str | None:
+        """Return why no checkpoint is signed any more, None where all is well."""
+        return self._sealer.fault()
+
+    def resume(self) -> list[Appended]:
+        """Sign again after a backup was restored or the key was lost; see Sealer."""
+        self._erase_again()
+        return self._sealer.resume(now=int(self._clock()))
+
+    def rotate(self, successor: Signer) -> Checkpoint:
+        """Let another key sign from now on; see Sealer."""
+        return self._sealer.rotate(successor, now=int(self._clock()))
+
+    def rotations(self) -> list[tuple[str | None, str]]:
+        """Return which verifier key took over from which, in order; None stands for one that was lost."""
+        return [(None if old is None else old.text, new.text) for old, new in self._sealer.rotations()]
 
     def checkpoint(self) -> Checkpoint | None:
-        """Return the newest checkpoint; raise VerificationError if another key has signed it."""
+        """Return the newest checkpoint; raise VerificationError if a key has signed it that the log does not know."""
         note = self.store.checkpoint()
-        return None if note is None else Checkpoint.opened(note, verifier=self.signer.verifier)
+        return None if note is None else self._sealer.opened(note)
+
+    def published(self) -> Published | None:
+        """Return the checkpoint that everybody may see: that of the hour, not the newest."""
+        return self.store.published_checkpoint()
 
     def inclusion(self, index: int) -> Inclusion:
         """Return the proof that an entry is in the ledger, sealing it first if it is too new for the last checkpoint.

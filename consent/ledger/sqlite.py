@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import hmac
 import secrets
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from consent.errors import LedgerCorruptError, LedgerUnavailableError, VerificationError
@@ -17,7 +17,8 @@ from consent.ledger import merkle
 from consent.ledger.checkpoint import Checkpoint
 from consent.ledger.database import Database
 from consent.ledger.entry import Appended, Draft, leaf, pseudonym
-from consent.ledger.store import Document, Head, Record, Revocation, Seal, Total
+from consent.ledger.shelf import SqliteShelf
+from consent.ledger.store import Head, Seal, Stored
 
 PAGE = 1_000
 """How many entries are read at a time."""
@@ -26,7 +27,7 @@ _REVOKE = """INSERT OR REPLACE INTO revocation (key, before)
     VALUES (?, max(?, coalesce((SELECT before FROM revocation WHERE key=?), 0)))"""
 
 
-class SqliteStore:
+class SqliteStore(SqliteShelf):
     """Keep a ledger in the SQLite file at `path`, or in memory for `":memory:"`; see Store.
 
     `origin` is fixed when the file is made. `max_pages` limits its size (PRAGMA max_page_count); 0 sets no limit.
@@ -34,7 +35,7 @@ class SqliteStore:
 
     def __init__(self, path: Path | str, *, origin: str, max_pages: int = 0) -> None:
         self._origin = origin
-        self._database = Database(path, origin=origin, max_pages=max_pages)
+        super().__init__(Database(path, origin=origin, max_pages=max_pages))
         # A process that ended before its sweep may have left something.
         self._unswept = True
 
@@ -115,18 +116,63 @@ class SqliteStore:
     def erase(self, consent_id: bytes, *, draft: Draft, now: int) -> Appended:
         """Delete the rows about a consent id and append `draft`, which names how many there were; see Store."""
         with self._database.writing() as connection:
-            count = connection.execute("DELETE FROM subject WHERE consent_id=?", (consent_id,)).rowcount
-            # The entry about it is nobody's: with a subject it would itself be what is to be forgotten.
-            content = {**draft.content, "count": count}
-            counted = replace(draft, content=content, subject=None, revokes=False, ends=False)
-            (appended,) = self._append(connection, [counted], now=now)
-            if draft.revoked_before is not None:
-                connection.execute(_REVOKE, self._revocation(consent_id, before=draft.revoked_before))
-            self._unswept = True
-        # The erasure is done: what keeps the files from being swept is for the next sweep.
+            before = draft.revoked_before
+            appended = self._erase(connection, [consent_id], draft=draft, now=now)
+            connection.execute("INSERT OR IGNORE INTO erased VALUES (?)", (self._keyed(consent_id),))
+            if before is not None:
+                connection.execute(_REVOKE, self._revocation(consent_id, before=before))
+        self._sweep_soon()
+        return appended
+
+    def _erase(
+        self, connection: sqlite3.Connection, consent_ids: Iterable[bytes], *, draft: Draft, now: int
+    ) -> Appended:
+        count = sum(
+            connection.execute("DELETE FROM subject WHERE consent_id=?", (consent_id,)).rowcount
+            for consent_id in consent_ids
+        )
+        return self._append_counted(connection, draft, count=count, now=now)
+
+    def _append_counted(self, connection: sqlite3.Connection, draft: Draft, *, count: int, now: int) -> Appended:
+        # The entry about it is nobody's: with a subject it would itself be what is to be forgotten.
+        content = {**draft.content, "count": count}
+        counted = replace(draft, content=content, subject=None, revokes=False, ends=False)
+        (appended,) = self._append(connection, [counted], now=now)
+        return appended
+
+    def erased(self) -> frozenset[bytes]:
+        """Return the keyed hashes of all consent ids that were erased here."""
+        with self._database.using() as connection:
+            return frozenset(row[0] for row in connection.execute("SELECT key FROM erased"))
+
+    def erase_again(self, keys: Mapping[bytes, int], *, draft: Draft, now: int) -> Appended:
+        """Erase the consent ids with these keyed hashes; see Store."""
+        with self._database.writing() as connection:
+            known = connection.execute("SELECT DISTINCT consent_id FROM subject")
+            found = [consent_id for (consent_id,) in known if self._keyed(consent_id) in keys]
+            appended = self._erase(connection, found, draft=draft, now=now)
+            connection.executemany("INSERT OR IGNORE INTO erased VALUES (?)", [(key,) for key in keys])
+            connection.executemany(_REVOKE, [(key, before, key) for key, before in keys.items()])
+        self._sweep_soon()
+        return appended
+
+    def prune(self, ranges: Sequence[tuple[int, int]], *, draft: Draft, now: int) -> Appended:
+        """Empty the bodies of entries; an empty body is one that was pruned; see Store."""
+        with self._database.writing() as connection:
+            count = sum(
+                connection.execute("UPDATE entry SET body=x'' WHERE idx >= ? AND idx < ? AND body <> x''", one).rowcount
+                for one in ranges
+            )
+            connection.executemany("DELETE FROM subject WHERE idx >= ? AND idx < ?", ranges)
+            appended = self._append_counted(connection, draft, count=count, now=now)
+        self._sweep_soon()
+        return appended
+
+    def _sweep_soon(self) -> None:
+        self._unswept = True
+        # It is done: what keeps the files from being swept is for the next sweep.
         with contextlib.suppress(LedgerUnavailableError):
             self.sweep()
-        return appended
 
     def sweep(self) -> None:
         """Empty the write-ahead log, where deleted rows still lie, unless a reader needs it; see Store."""
@@ -160,16 +206,26 @@ class SqliteStore:
 
     def entries(self, first: int = 0, *, last: int | None = None) -> Iterator[bytes]:
         """Yield the exact bytes of entries, a page at a time, so that nobody waits for a slow reader."""
+        for page in self._paged("SELECT body FROM entry WHERE idx >= ? AND idx < ? ORDER BY idx", first, last):
+            for (body,) in page:
+                if body:
+                    yield body
+
+    def stored(self, first: int = 0, *, last: int | None = None) -> Iterator[Stored]:
+        """Yield every place of the log, a page at a time."""
+        statement = "SELECT idx, hash, body FROM leaf JOIN entry USING (idx) WHERE idx >= ? AND idx < ? ORDER BY idx"
+        for page in self._paged(statement, first, last):
+            for index, node, body in page:
+                yield Stored(index=index, leaf_hash=node, body=body or None)
+
+    def _paged(self, statement: str, first: int, last: int | None) -> Iterator[list[tuple[Any, ...]]]:
         end = self.head().size if last is None else last
         while first < end:
             with self._database.using() as connection:
-                page = connection.execute(
-                    "SELECT body FROM entry WHERE idx >= ? AND idx < ? ORDER BY idx", (first, min(first + PAGE, end))
-                ).fetchall()
+                page = connection.execute(statement, (first, min(first + PAGE, end))).fetchall()
             if len(page) != min(PAGE, end - first):
                 raise LedgerCorruptError(f"an entry between {first} and {first + PAGE} is missing")
-            for (body,) in page:
-                yield body
+            yield page
             first += len(page)
 
     def index_at(self, moment: int) -> int:
@@ -218,123 +274,13 @@ class SqliteStore:
             connection.execute("INSERT INTO checkpoint VALUES (?, ?)", (checkpoint.size, checkpoint.note))
             return checkpoint
 
-    def checkpoint(self) -> bytes | None:
-        """Return the signed note of the newest checkpoint."""
-        with self._database.using() as connection:
-            row = connection.execute("SELECT note FROM checkpoint ORDER BY size DESC LIMIT 1").fetchone()
-        return None if row is None else bytes(row[0])
-
-    # --- documents
-
-    def archive(self, document: Document) -> str:
-        """Keep a document unless it is kept already."""
-        with self._database.writing() as connection:
-            connection.execute(
-                "INSERT OR IGNORE INTO document VALUES (?, ?, ?, ?, ?)",
-                (
-                    bytes.fromhex(document.digest),
-                    document.kind,
-                    document.media_type,
-                    document.language,
-                    document.data,
-                ),
-            )
-        return document.digest
-
-    def document(self, digest: str) -> Document | None:
-        """Return the document of this digest (64 hex digits)."""
+    def checkpoint(self, *, limit: int | None = None) -> bytes | None:
+        """Return the signed note of the newest checkpoint, or of the newest with at most `limit` entries."""
         with self._database.using() as connection:
             row = connection.execute(
-                "SELECT kind, media_type, data, language FROM document WHERE digest=?",
-                (bytes.fromhex(digest),),
+                "SELECT note FROM checkpoint WHERE ?1 IS NULL OR size <= ?1 ORDER BY size DESC LIMIT 1", (limit,)
             ).fetchone()
-        return None if row is None else _document(row)
-
-    def documents(self, prefix: str, *, kind: str) -> list[Document]:
-        """Return the documents of one kind whose digest begins with these hex digits, ordered by digest."""
-        low, high = bytes.fromhex(prefix.ljust(64, "0")), bytes.fromhex(prefix.ljust(64, "f"))
-        with self._database.using() as connection:
-            rows = connection.execute(
-                "SELECT kind, media_type, data, language FROM document"
-                " WHERE digest BETWEEN ? AND ? AND kind=? ORDER BY digest",
-                (low, high, kind),
-            ).fetchall()
-        return [_document(row) for row in rows]
-
-    # --- beside the log
-
-    def records_of(self, consent_id: bytes) -> list[Record]:
-        """Return the entries about one consent id, in order of index."""
-        with self._database.using() as connection:
-            rows = connection.execute(
-                "SELECT idx, record, recorded_at, body, salt FROM subject JOIN entry USING (idx) JOIN leaf USING (idx)"
-                " WHERE consent_id=? ORDER BY idx",
-                (consent_id,),
-            ).fetchall()
-        return [
-            Record(index=index, record=UUID(bytes=record), recorded_at=recorded_at, body=body, salt=salt)
-            for index, record, recorded_at, body, salt in rows
-        ]
-
-    def give_code(self, consent_id: bytes, *, digest: bytes) -> int:
-        """Let the entries about a consent id be found by a receipt code."""
-        with self._database.writing() as connection:
-            return connection.execute("UPDATE subject SET code=? WHERE consent_id=?", (digest, consent_id)).rowcount
-
-    def consent_id_of(self, digest: bytes) -> bytes | None:
-        """Return the consent id whose receipt code has this SHA-256."""
-        with self._database.using() as connection:
-            row = connection.execute("SELECT consent_id FROM subject WHERE code=? LIMIT 1", (digest,)).fetchone()
         return None if row is None else bytes(row[0])
-
-    def revocation_key(self) -> bytes:
-        """Return the key under which revocations are kept."""
-        with self._database.using():
-            return self._database.settings["revocation_key"]
-
-    def _revocation(self, consent_id: bytes, *, before: int) -> tuple[bytes, int, bytes]:
-        key = self._keyed(consent_id)
-        return key, before, key
-
-    def _keyed(self, consent_id: bytes) -> bytes:
-        return hmac.digest(self._database.settings["revocation_key"], consent_id, hashlib.sha256)
-
-    def revocations(self, position: int = 0) -> list[Revocation]:
-        """Return the revocations after a position, in order."""
-        with self._database.using() as connection:
-            rows = connection.execute(
-                "SELECT position, key, before FROM revocation WHERE position > ? ORDER BY position", (position,)
-            ).fetchall()
-        return [Revocation(position=number, key=key, before=before) for number, key, before in rows]
-
-    def forget_revocations(self, before: int) -> None:
-        """Delete the revocations from before a Unix second."""
-        with self._database.writing() as connection:
-            connection.execute("DELETE FROM revocation WHERE before < ?", (before,))
-
-    def add_totals(self, totals: Sequence[Total]) -> None:
-        """Add counts to those that are kept."""
-        with self._database.writing() as connection:
-            connection.executemany(
-                "INSERT INTO total VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
-                [(total.hour, total.name, total.subject, total.count) for total in totals],
-            )
-
-    def totals(self, name: str, *, first: int = 0, last: int | None = None) -> list[Total]:
-        """Return the totals of one name and those below it; see Store."""
-        with self._database.using() as connection:
-            rows = connection.execute(
-                "SELECT hour, name, subject, count FROM total"
-                " WHERE hour >= ? AND hour < ? AND (name = ? OR substr(name, 1, length(?) + 1) = ? || '.')"
-                " ORDER BY hour, name, subject",
-                (first, 2**62 if last is None else last, name, name, name),
-            ).fetchall()
-        return [Total(hour=hour, name=name, subject=subject, count=count) for hour, name, subject, count in rows]
-
-
-def _document(row: tuple[str, str, bytes, str]) -> Document:
-    kind, media_type, data, language = row
-    return Document(kind=kind, media_type=media_type, data=data, language=language)
 
 
 def _known(connection: sqlite3.Connection, records: Sequence[UUID]) -> dict[UUID, Appended]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
@@ -31,6 +31,28 @@ class Document:
     def digest(self) -> str:
         """Return the SHA-256 of the bytes in hex: the document's name."""
         return hashlib.sha256(self.data).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """Hold one place of the log: index, leaf hash, and the exact bytes of the entry, None where they were pruned."""
+
+    index: int
+    leaf_hash: bytes
+    body: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """Hold a checkpoint that everybody may see: how many entries, since which Unix second, its signed note.
+
+    `token` is the RFC 3161 time-stamp token over the note, where there is one.
+    """
+
+    size: int
+    at: int
+    note: bytes
+    token: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,17 +126,45 @@ class Store(Nodes, Protocol):
     def erase(self, consent_id: bytes, *, draft: Draft, now: int) -> Appended:
         """Forget which entries are about a consent id, and append `draft` with their `count`, as one step.
 
-        Whatever `draft` revokes is revoked for that id; the entry itself has no subject.
+        Whatever `draft` revokes is revoked for that id; the entry itself has no subject. The keyed hash of the id is
+        kept among `erased()`.
+        """
+
+    def erased(self) -> frozenset[bytes]:
+        """Return the keyed hashes (see `revocation_key`) of all consent ids that were erased here."""
+
+    def erase_again(self, keys: Mapping[bytes, int], *, draft: Draft, now: int) -> Appended:
+        """Erase the consent ids with these keyed hashes, revoke their cookies, and append `draft`, as one step.
+
+        To be used when a restored backup has brought back what was erased. The values are the Unix seconds before which
+        cookies are no choice. `draft` gets the `count` of entries that were forgotten; the keys join `erased()`.
+        """
+
+    def prune(self, ranges: Sequence[tuple[int, int]], *, draft: Draft, now: int) -> Appended:
+        """Delete the bodies of entries in ranges (the second index excluded), and append `draft`, as one step.
+
+        Leaf hashes, record ids and `recorded_at` stay, so that every proof holds and `index_at` and `append` know the
+        entries still; what lies beside the log about them goes. `draft` gets the `count` of bodies that were deleted.
+        Entries with a unique name must not be among them. What is left in the files is for `sweep`.
         """
 
     def sweep(self) -> None:
-        """Take out of the files what an erasure left in them, if anything, and if no reader is in the way."""
+        """Take out of the files what erasing or pruning left in them, if anything, and if no reader is in the way."""
 
     def head(self) -> Head:
         """Return size and root of the tree."""
 
     def entries(self, first: int = 0, *, last: int | None = None) -> Iterator[bytes]:
-        """Yield the exact bytes of the entries `first` to `last` (excluded; all by default), without holding a lock."""
+        """Yield the exact bytes of the entries `first` to `last` (excluded; all by default), without holding a lock.
+
+        Those that were pruned are left out.
+        """
+
+    def stored(self, first: int = 0, *, last: int | None = None) -> Iterator[Stored]:
+        """Yield every place of the log from `first` to `last` (excluded; all by default), the pruned ones too.
+
+        Raises LedgerCorruptError where an entry is missing that was not pruned.
+        """
 
     def index_at(self, moment: int) -> int:
         """Return the index of the first entry recorded at or after a Unix second; the size if there is none."""
@@ -140,8 +190,20 @@ class Store(Nodes, Protocol):
         Raises LedgerCorruptError if the tree does not extend the last checkpoint, which was signed under `name`.
         """
 
-    def checkpoint(self) -> bytes | None:
-        """Return the signed note of the newest checkpoint."""
+    def checkpoint(self, *, limit: int | None = None) -> bytes | None:
+        """Return the signed note of the newest checkpoint, or of the newest with at most `limit` entries."""
+
+    def publish_checkpoint(self, checkpoint: Checkpoint, *, at: int, after: int) -> bool:
+        """Let everybody see a checkpoint from the Unix second `at` on; tell whether that was done.
+
+        It is not if one was published later than `after`, or one of as many entries: one process in turn publishes.
+        """
+
+    def published_checkpoint(self) -> Published | None:
+        """Return the checkpoint that was published last."""
+
+    def stamp_checkpoint(self, size: int, *, token: bytes) -> None:
+        """Keep a time-stamp token beside the published checkpoint of this size."""
 
     def records_of(self, consent_id: bytes) -> list[Record]:
         """Return the entries about one consent id, in order of index."""

@@ -52,9 +52,10 @@ class Item:
 
 
 class Writer:
-    """Append what any event loop submits; `queue` may be None, and `chores` are done about once a second.
+    """Append what any event loop submits; `chores` are done about once a second.
 
-    `chores` get True when they are done for the last time. See Ledger for the other arguments.
+    `queue` may be None; `deliver` records what was queued. `chores` get True when they are done for the last time. See
+    Ledger for the other arguments.
     """
 
     def __init__(
@@ -64,12 +65,14 @@ class Writer:
         queue: Queue | None,
         clock: Callable[[], float],
         capacity: int,
+        deliver: Callable[[Sequence[Draft]], None],
         chores: Callable[[bool], None],
     ) -> None:
         self._store = store
         self._queue = queue
         self._clock = clock
         self._capacity = capacity
+        self._deliver = deliver
         self._chores = chores
         self.lost = 0
         self.reset()
@@ -252,7 +255,7 @@ class Writer:
                     self._queue.set_aside(name)
                     self._count_lost(1)
                     continue
-                self.attempt(functools.partial(self._store.append, drafts, now=int(self._clock())))
+                self.attempt(functools.partial(self._deliver, drafts))
                 self._queue.done(name)
         self._more = limit is not None and len(names) > limit
 

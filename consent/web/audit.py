@@ -91,17 +91,18 @@ class Audit:
         head, checkpoint = ledger.store.head(), ledger.checkpoint()
         last = head.size if before is None else min(before, head.size)
         first = max(0, last - PAGE)
-        entries = [json.loads(body) for body in ledger.store.entries(first, last=last)]
+        places = list(ledger.store.stored(first, last=last))
         shown = [
             {
-                "index": first + offset,
+                "index": place.index,
                 "kind": entry["kind"],
                 "recorded_at": seconds(entry["recorded_at"]),
                 "status": entry.get("status"),
                 "notice": entry.get("notice"),
                 **self._about(entry),
             }
-            for offset, entry in enumerate(entries)
+            for place in places
+            if place.body is not None and (entry := json.loads(place.body))
         ]
         return self._answers.page(
             request,
@@ -109,6 +110,7 @@ class Audit:
             size=head.size,
             root=head.root.hex(),
             checkpoint=checkpoint.note.decode() if checkpoint else None,
+            stopped=ledger.fault() is not None,
             entries=shown[::-1],
             next_href=f"{self._prefix}/?before={first}" if first else None,
             jsonl_href=f"{self._prefix}/entries.jsonl",

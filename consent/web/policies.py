@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from consent.choice.notice import Notice
-from consent.errors import LedgerError, VerificationError
+from consent.errors import LedgerError
 from consent.policies.compare import Comparison, compare
 from consent.policies.document import PolicyVersion, parse
 from consent.policies.facts import Facts
@@ -58,7 +58,7 @@ class Policies:
         )
 
     async def checkpoint(self, request: Request) -> Response:
-        """Serve the newest signed checkpoint, as the note it is."""
+        """Serve the checkpoint that was published last, as the note it is."""
         note = await self._checkpoint()
         if note is None:
             return self._answers.error(request, 404)
@@ -185,10 +185,10 @@ class Policies:
 
     async def _checkpoint(self) -> str | None:
         try:
-            checkpoint = await asyncio.to_thread(self._site.ledger.checkpoint)
-        except (LedgerError, VerificationError):
+            published = await asyncio.to_thread(self._site.ledger.published)
+        except LedgerError:
             return None
-        return checkpoint.note.decode() if checkpoint else None
+        return published.note.decode() if published else None
 
     async def _exact(self, request: Request) -> PolicyVersion | None:
         slug, version, language = (request.path_params[name] for name in ("slug", "version", "language"))

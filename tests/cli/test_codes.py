@@ -9,7 +9,7 @@ import pytest
 
 from consent.cli.findings.finding import CODES, Severity
 from consent.errors import ConfigurationError
-from consent.ledger.checkpoint import Signer
+from consent.ledger.checkpoint import Checkpoint, Signer
 from tests.cli.place import ORIGIN, SECRET, SERVICE, TOKEN, Change, Place, found, garbage, services
 
 ERROR, WARNING, INFO = Severity
@@ -38,6 +38,13 @@ def published_then(change: Change) -> Change:
         change(place)
 
     return both
+
+
+def ahead(place: Place) -> None:
+    """Leave a checkpoint outside the ledger that the ledger does not reach, as a restored backup does."""
+    signer = Signer.from_text((place.folder / "consent.db.key").read_text())
+    note = Checkpoint.signed(signer, size=9, root=b"r" * 32).note
+    (place.folder / "consent.db.checkpoint").write_bytes(note)
 
 
 def mode(path: str, bits: int) -> Change:
@@ -225,6 +232,14 @@ CASES: list[tuple[str, Severity, str, str, Change]] = [
     ("C405", ERROR, "consent.db", "everybody", published_then(mode("consent.db", 0o644))),
     ("C406", ERROR, "queue_dir", "'consent-queue'", lambda p: (p.folder / "consent-queue").write_text("")),
     ("C406", ERROR, "queue_dir", "consent.toml/queue", lambda p: p.set(queue_dir="consent.toml/queue")),
+    ("C407", ERROR, "consent.db", "does not extend the checkpoint of 9 entries", published_then(ahead)),
+    (
+        "C408",
+        WARNING,
+        "retention.opt-out",
+        "'P23M'",
+        lambda p: p.set(retention={"opt-out": "P23M"}, regimes={"US": "opt-out"}, country_header="X-C"),
+    ),
     ("C500", ERROR, "languages", "'tlh'", lambda p: p.set(languages=["tlh"])),
     (
         "C501",

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from consent.ledger.entry import Draft
-from consent.ledger.export import COLUMNS, STEP, Span, moment, span, write_csv, write_jsonl
+from consent.ledger.export import COLUMNS, Span, moment, span, write_csv, write_jsonl
+from consent.ledger.progress import STEP
 from consent.ledger.sqlite import SqliteStore
 
 MakeDraft = Callable[..., Draft]

@@ -532,7 +532,7 @@ def test_erasure_beside_a_reader(
     def held() -> bool:
         return any(ID in (tmp_path / name).read_bytes() for name in ("consent.db", "consent.db-wal"))
 
-    ledger.erase(ID, reason="asked", decided_at=2_000)
+    ledger.erase(ID, reason="request", decided_at=2_000)
     assert held()
     reader.execute("COMMIT")
     reader.close()
@@ -557,11 +557,12 @@ def test_erase(fragile: Fragile, make_ledger: MakeLedger, make_draft: MakeDraft,
     asyncio.run(ledger.record(make_draft(subject=ID)))
     ledger.close()
     Queue(tmp_path / "queue").put([make_draft(subject=ID)])
-    appended = ledger.erase(ID, reason="asked", decided_at=2_000)
+    appended = ledger.erase(ID, reason="request", decided_at=2_000)
+    assert appended is not None
     assert ledger.records_of(ID) == []
     assert ledger.withdrawn(ID, 2_000)
     erased = bodies(ledger)[appended.index]
-    assert (erased["kind"], erased["count"], erased["reason"], erased["subject"]) == ("erased", 2, "asked", None)
+    assert (erased["kind"], erased["count"], erased["reason"], erased["subject"]) == ("erased", 2, "request", None)
     assert all(ID.hex() not in file.read_text() for file in (tmp_path / "queue").iterdir())
 
 

@@ -200,14 +200,19 @@ def test_pages_without_a_ledger(make_client: MakeClient, site: Site, path: str) 
         assert client.get(path).status_code in (200, 404)
 
 
-def test_a_receipt_without_a_ledger(make_client: MakeClient, site: Site) -> None:
-    """Who has a record is told that it cannot be shown now; erasing says the same."""
+def test_a_receipt_without_a_ledger(make_client: MakeClient, make_stored: MakeStored, site: Site) -> None:
+    """Who has a record is told that it cannot be shown now; erasing withdraws at once, and is done once it can be."""
     client = make_client(site)
     client.post("/privacy/choices", data={"choice": "accept_all", "notice": notice(client)})
     with down(site):
         assert client.get("/privacy/receipt").status_code == 503
         assert client.get("/privacy/receipt.json").status_code == 503
-        assert client.post("/privacy/erase").status_code == 503
+        assert client.post("/privacy/erase").status_code == 303
+        assert allowed(client) == set()
+    again = restarted(site, make_stored)
+    again.close()
+    entries = [json.loads(body) for body in again.ledger.store.entries()]
+    assert [(entry["count"], entry["late"]) for entry in entries if entry["kind"] == "erased"] == [(1, True)]
 
 
 def test_the_auditor_without_a_ledger(make_client: MakeClient, make_stored: MakeStored) -> None:

@@ -280,10 +280,15 @@ def test_a_receipt_of_nobody(client: TestClient) -> None:
 
 
 def test_the_checkpoint(client: TestClient, site: Site) -> None:
-    """The newest checkpoint is served as the signed note it is, once there is one."""
+    """The checkpoint that was published last is served as the signed note it is, not what was signed since."""
+    assert client.get("/privacy/checkpoint").status_code == 404
     sealed = site.ledger.seal()
+    assert site.ledger.store.publish_checkpoint(sealed, at=int(site.now()), after=0)
+    testing.refuse(client)
+    assert site.ledger.seal().size > sealed.size
     response = client.get("/privacy/checkpoint")
     assert response.content == sealed.note
+    assert sealed.note.decode().split()[-1] in client.get("/privacy/").text
     assert response.headers["content-type"] == "text/plain; charset=utf-8"
 
 

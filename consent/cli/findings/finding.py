@@ -59,6 +59,8 @@ CODES = {
     "C404": "the ledger key is gone",
     "C405": "a secret file that others can read",
     "C406": "a queue that cannot be written",
+    "C407": "a ledger that is signed no more",
+    "C408": "records of opt-outs that are not kept long enough",
     "C500": "no wording in a language",
     "C501": "a text of the site's own that nothing shows",
     "C502": "a text that leaves something out",

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
+from consent.choice.lifetime import Lifetime
+from consent.choice.regimes import Regime
 from consent.cli.findings.finding import Finding, error, raised, warning
 from consent.cli.opened import ledger_file
 from consent.errors import ConfigurationError, LedgerError
 from consent.ledger.checkpoint import Signer, key_beside, note_name
 from consent.ledger.store import Store
 from consent.settings import ConsentSettings
-from consent.site import NO_ORIGIN, store_from
+from consent.site import NO_ORIGIN, ledger_from, store_from
 
 KEY_SUFFIX = ".key"
 ENVIRONMENT_FILE = ".env"
@@ -32,6 +35,7 @@ def find(settings: ConsentSettings) -> Iterator[Finding]:
         )
     database = ledger_file(settings)
     key = None if database is None else database.with_name(database.name + KEY_SUFFIX)
+    yield from _short_retention(settings)
     yield from _key(settings, key)
     for path in (settings.folder / ENVIRONMENT_FILE, database, key):
         if path is not None:
@@ -56,7 +60,7 @@ def publications(settings: ConsentSettings) -> tuple[Mapping[str, bytes], list[F
         return {}, [_unusable(path, "it is not a file that can be read and written")]
     with closing(store):
         try:
-            return store.publications(), list(_lost_key(settings, store, path))
+            return store.publications(), [*_lost_key(settings, store, path), *_unsigned(settings, path)]
         except ConfigurationError as refused:
             remedy = (
                 f"{refused.remedy or 'Use a new ledger'}{_only_tests(path) if 'belongs to' in refused.message else ''}"
@@ -103,10 +107,38 @@ def _lost_key(settings: ConsentSettings, store: Store, path: Path | None) -> Ite
         yield warning(
             "C404",
             str(key),
-            "the ledger has signed checkpoints, but its key is gone; the next start would make another one, and what is"
-            " signed then does not verify with the old key",
-            "Restore the key, or tell everybody who keeps the old one",
+            "the ledger has signed checkpoints, but its key is gone; the next start would make another one, which signs"
+            " nothing until you say that the old one is lost",
+            "Restore the key, or see `consent ledger resume`",
         )
+
+
+def _unsigned(settings: ConsentSettings, path: Path | None) -> Iterator[Finding]:
+    key = None if path is None else path.with_name(path.name + KEY_SUFFIX)
+    if settings.ledger_key is None and (key is None or not key.exists()):
+        return
+    with closing(ledger_from(settings)) as ledger, contextlib.suppress(ConfigurationError, UnicodeDecodeError):
+        fault = ledger.fault()
+        if fault is not None:
+            yield error(
+                "C407",
+                str(path or "ledger"),
+                fault,
+                "Restore the newest copy of the database, or the key; nothing is signed until then",
+            )
+
+
+def _short_retention(settings: ConsentSettings) -> Iterator[Finding]:
+    kept = settings.retention.get(Regime.OPT_OUT)
+    if kept is not None and Regime.OPT_OUT in settings.regimes.values():
+        lifetime = Lifetime.parse(kept)
+        if lifetime.months * 30.5 + lifetime.seconds / 86400 < 24 * 30.5 - 2:
+            yield warning(
+                "C408",
+                "retention.opt-out",
+                f"{kept!r} is less than the 24 months that California asks for (11 CCR § 7101(a))",
+                "Write 'P2Y' or more",
+            )
 
 
 def _readable_by_others(path: Path) -> Iterator[Finding]:
