@@ -126,5 +126,7 @@ def _speech(words: Wording) -> dict[str, Any]:
         "date": moment,
         "day": day,
         "country": country,
+        "direction": languages.direction,
+        "tongue_name": lambda tag: Locale.parse(tag, sep="-").get_display_name(locale) or tag,
         "lifetime": lambda iso: lifetime_in_words(iso, language=words.language, words=words),
     }

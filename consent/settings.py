@@ -122,6 +122,8 @@ class ConsentSettings(BaseSettings):
     """Share the choice among sub-domains of this domain; empty keeps it on one host, which is safer."""
     insecure_cookies: bool = False
     """Send cookies over plain HTTP. For a local machine only."""
+    clear_site_data: bool = False
+    """Whether a withdrawal makes the browser forget its cache and all storage of the site, and not only cookies."""
     max_body: int = Field(default=16_384, ge=1024)
     """The largest form or JSON body that is read, in bytes."""
     wording: dict[str, dict[str, str]] = Field(default_factory=dict)

@@ -196,10 +196,21 @@ def policy() -> dict[str, Any]:
         "source_href": "/privacy/policies/cookies/2026-10-01/en.md",
         "history_href": "/privacy/policies/cookies/history",
         "permanent_href": "/privacy/policies/cookies/2026-10-01/en",
+        "address": "https://meridian.example/privacy/policies/cookies/2026-10-01/en",
+        "feed_href": "/privacy/policies/cookies.atom",
         "in_force": False,
     }
-    languages = [{"tag": tag, "name": tag, "href": f"/privacy/policies/cookies/2026-10-01/{tag}"} for tag in LANGUAGES]
-    return common() | {"policy": described, "languages": languages}
+    base = "/privacy/policies/cookies/2026-10-01"
+    languages = [
+        {"tag": tag, "name": tag, "href": f"{base}/{tag}", "address": f"https://meridian.example{base}/{tag}"}
+        for tag in LANGUAGES
+    ]
+    return common() | {"policy": described, "languages": languages, "agreed": None}
+
+
+def receipt(records: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what the page of a receipt is given."""
+    return {"records": records, "has_id": True, "said": None, "code": "", "json_href": "/privacy/receipt.json"}
 
 
 def every(language: str) -> dict[str, tuple[str, dict[str, Any]]]:
@@ -209,8 +220,9 @@ def every(language: str) -> dict[str, tuple[str, dict[str, Any]]]:
     version = {"version": "2", "effective": date(2026, 10, 1), "material": True, "summary": ODD, "href": "/2"}
     version |= {"languages": [{"tag": "en", "name": "English", "href": "/2/en"}], "sha256": {"en": DIGEST}}
     record = {"index": 7, "record": DIGEST[:32], "decided_at": MOMENT, "recorded_at": MOMENT, "status": "given"}
-    record |= {"purposes": {"analytics": True}, "services": {"vidbox": False}, "language": "en", "late": True}
-    record |= {"notice": DIGEST, "notice_href": f"/privacy/notices/{DIGEST}"}
+    answered = {"title": ODD, "yes": True, "services": [{"title": "vidbox", "yes": False, "services": []}]}
+    record |= {"answers": [answered, {"title": "media", "yes": False, "services": []}], "language": "en", "late": True}
+    record |= {"notice": DIGEST, "notice_href": f"/privacy/notices/{DIGEST}", "told": None}
     compared: dict[str, object] = {"policy": named, "a": "1", "b": "2"}
     blocks = [
         {"kind": kind, "html": Markup(html)}
@@ -258,17 +270,23 @@ def every(language: str) -> dict[str, tuple[str, dict[str, Any]]]:
             {"policies": [], "checkpoint": None, "stated": "requested", "agreed": [], "in_use": ["analytics", ODD]},
         ),
         "policy": ("consent_policy.html", policy()),
+        "policy, agreed earlier": (
+            "consent_policy.html",
+            policy() | {"agreed": {"version": "1", "day": date(2026, 5, 1), "href": "/privacy/policies/cookies/1...2"}},
+        ),
         "history": (
             "consent_history.html",
             {"policy": named, "versions": [version | {"compare_href": "/1...2"}, version | {"compare_href": None}]},
         ),
         "comparison": ("consent_compare.html", compared | {"blocks": blocks, "whole_href": "?whole"}),
         "comparison, same": ("consent_compare.html", compared | {"blocks": blocks[:1], "whole_href": None}),
-        "receipt": (
-            "consent_receipt.html",
-            {"records": [record], "has_id": True, "json_href": "/privacy/receipt.json", "titles": {"vidbox": ODD}},
-        ),
-        "receipt, no number": ("consent_receipt.html", {"records": [], "has_id": False, "json_href": None}),
+        "receipt": ("consent_receipt.html", receipt([record, record | {"told": notice_content("uk")}])),
+        "receipt, by code": ("consent_receipt.html", receipt([record]) | {"code": "7Q3K-9F2M"}),
+        "receipt, no number": ("consent_receipt.html", receipt([]) | {"has_id": False, "said": "erasing"}),
+        **{
+            f"code, {step}": ("consent_code.html", {"step": step, "code": "7Q3K-9F2M"})
+            for step in ("enter", "made", "wrong", "confirm", "erased", "erasing")
+        },
         "notice": (
             "consent_notice.html",
             {"notice": notice_content(language), "digest": DIGEST, "json_href": "/privacy/notices/x.json"},

@@ -293,6 +293,14 @@ class Ledger:
         """Return the entries about one consent id, in order of index."""
         return self.store.records_of(consent_id)
 
+    def give_code(self, consent_id: bytes, *, digest: bytes) -> int:
+        """Let the entries about a consent id be found by a receipt code's digest; return how many there are."""
+        return self.store.give_code(consent_id, digest=digest)
+
+    def consent_id_of(self, digest: bytes) -> bytes | None:
+        """Return the consent id whose receipt code has this digest."""
+        return self.store.consent_id_of(digest)
+
     def erase(self, consent_id: bytes, *, reason: str, decided_at: int) -> Appended | None:
         """Forget which entries are about a consent id, and append that so many were erased for this reason code.
 
@@ -386,12 +394,12 @@ class Ledger:
         """Return the checkpoint that everybody may see: that of the hour, not the newest."""
         return self.store.published_checkpoint()
 
-    def inclusion(self, index: int) -> Inclusion:
-        """Return the proof that an entry is in the ledger, sealing it first if it is too new for the last checkpoint.
+    def inclusion(self, index: int, *, checkpoint: Checkpoint | None = None) -> Inclusion:
+        """Return the proof that an entry is in the ledger, under `checkpoint`, else under the newest one.
 
-        Raises ValueError if there is no such entry.
+        An entry that is too new for the checkpoint is sealed first. Raises ValueError if there is no such entry.
         """
-        checkpoint = self.checkpoint()
+        checkpoint = checkpoint or self.checkpoint()
         if checkpoint is None or index >= checkpoint.size:
             checkpoint = self.seal()
         path = merkle.inclusion_proof(self.store, index=index, size=checkpoint.size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 from urllib.parse import quote
 
@@ -16,6 +17,9 @@ from consent.web.origin import safe_path
 NO_STORE = "no-store"
 FOR_EVER = "public, max-age=31536000, immutable"
 SHORTLY = "public, max-age=60"
+HOURLY = "public, max-age=3600"
+NO_REFERRER = "no-referrer"
+SAME_ORIGIN = "same-origin"
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'; "
@@ -51,11 +55,14 @@ class Answers:
         *,
         status: int = 200,
         cache: str = NO_STORE,
+        referrer: str = SAME_ORIGIN,
         language: str | None = None,
         **context: Any,
     ) -> HTMLResponse:
         """Return a page of our own."""
-        return self._render(request, template, context, status=status, cache=cache, language=language)
+        response = self._render(request, template, context, status=status, cache=cache, language=language)
+        response.headers["Referrer-Policy"] = referrer
+        return response
 
     def _render(
         self,
@@ -87,9 +94,19 @@ class Answers:
             headers |= {"Cache-Control": cache.replace("public", "private"), "Vary": "Accept-Language, Cookie"}
         return HTMLResponse(html, status, headers)
 
-    def json(self, content: Any, *, status: int = 200, cache: str = NO_STORE) -> JSONResponse:
+    def json(
+        self, content: Any, *, status: int = 200, cache: str = NO_STORE, referrer: str = SAME_ORIGIN
+    ) -> JSONResponse:
         """Return JSON."""
-        return JSONResponse(content, status, self._headers(cache))
+        return JSONResponse(content, status, self._headers(cache) | {"Referrer-Policy": referrer})
+
+    def tagged(self, request: Request, data: bytes, *, media_type: str, cache: str) -> Response:
+        """Return stored bytes with their SHA-256 as entity tag, or 304 to whoever has them."""
+        digest = hashlib.sha256(data).hexdigest()
+        asked = [one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")]
+        if f'"{digest}"' in asked or "*" in asked:
+            return Response(status_code=304, headers={"ETag": f'"{digest}"', "Cache-Control": cache})
+        return self.bytes(data, media_type=media_type, cache=cache, etag=digest)
 
     def bytes(self, data: bytes, *, media_type: str, cache: str, etag: str = "") -> Response:
         """Return stored bytes exactly as they are."""
@@ -97,6 +114,14 @@ class Answers:
         if etag:
             headers["ETag"] = f'"{etag}"'
         return Response(data, headers=headers)
+
+    def clear_site_data(self, response: Response) -> None:
+        """Let the answer to a withdrawal make the browser forget what the site stored, where the site wants that.
+
+        Cookies are left to `Set-Cookie`: the choice itself is one. Source: W3C Clear Site Data §3.
+        """
+        if self._site.settings.clear_site_data:
+            response.headers["Clear-Site-Data"] = '"cache", "storage"'
 
     def error(self, request: Request, status: int, *, key: str = "", href: str = "") -> Response:
         """Return a short page, or JSON, that says what is wrong and what to do."""
@@ -112,6 +137,6 @@ class Answers:
         return {
             "Cache-Control": cache,
             "Content-Security-Policy": _POLICY,
-            "Referrer-Policy": "same-origin",
+            "Referrer-Policy": SAME_ORIGIN,
             "X-Content-Type-Options": "nosniff",
         }

@@ -237,6 +237,8 @@ class Choices:
         else:
             response = RedirectResponse(self._way_back(submission, decision, next_path, said), 303)
         response.headers["Cache-Control"] = "no-store"
+        if decision.withdrawn:
+            self._answers.clear_site_data(response)
         if said != "unchanged":
             for value in site.choice_headers(decision.choice, notice=decision.shown):
                 response.headers.append("set-cookie", value)

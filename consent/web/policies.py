@@ -14,6 +14,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from consent.choice.consent import Consent
 from consent.choice.notice import Notice
 from consent.errors import LedgerError
 from consent.policies.compare import Comparison, compare
@@ -21,7 +22,8 @@ from consent.policies.document import PolicyVersion, parse
 from consent.policies.facts import Facts
 from consent.policies.library import Key, Library, day
 from consent.policies.render import RenderedPolicy, render
-from consent.site import Site
+from consent.site import NO_ORIGIN, Site
+from consent.web import feed
 from consent.web.answers import FOR_EVER, SHORTLY, Answers, visitor_of
 from consent.web.layer import standing
 
@@ -64,6 +66,45 @@ class Policies:
             return self._answers.error(request, 404)
         return self._answers.bytes(note.encode(), media_type="text/plain; charset=utf-8", cache="no-cache")
 
+    async def feed(self, request: Request) -> Response:
+        """Serve the versions of all policies, or of one, as an Atom feed with the newest checkpoint."""
+        library, language = await self._library(), visitor_of(request).consent.language
+        slugs = [request.path_params["slug"]] if "slug" in request.path_params else list(library.slugs)
+        documents = [
+            (self._absolute(f"{self._href(slug)}/{quote(version)}"), library.languages(slug, version), document)
+            for slug in slugs
+            for version in self._past(library, slug)
+            if (document := library.get(slug, version, language, default=self._site.settings.default_language))
+        ]
+        if not documents and "slug" in request.path_params:
+            return self._answers.error(request, 404)
+        words = self._site.pages.wording(language)
+        one = documents[-1][2].title if "slug" in request.path_params else words("index.title")
+        home = self._href(slugs[0]) if "slug" in request.path_params else f"{self._prefix}/policies"
+        data = feed.write(
+            address=self._absolute(f"{home}.atom"),
+            home=self._absolute(home if "slug" in request.path_params else f"{self._prefix}/"),
+            title=f"{one} \N{EN DASH} {self._site.settings.name}",
+            author=self._site.settings.controller.name or self._site.settings.name,
+            language=language,
+            entries=[
+                feed.Entry(
+                    address=address,
+                    title=words("banner.policy_version", title=document.title, version=document.version),
+                    effective=document.effective,
+                    summary=document.summary,
+                    texts=[(tag, f"{address}/{quote(tag)}") for tag in languages],
+                )
+                for address, languages, document in sorted(
+                    documents, key=lambda told: (told[2].effective, told[2].slug), reverse=True
+                )
+            ],
+            checkpoint=await self._checkpoint(),
+        )
+        response = self._answers.tagged(request, data, media_type=feed.MEDIA_TYPE, cache=SHORTLY)
+        response.headers["Vary"] = "Accept-Language, Cookie"
+        return response
+
     async def in_force(self, request: Request) -> Response:
         """Serve the version in force, in the visitor's language."""
         slug = request.path_params["slug"]
@@ -94,13 +135,7 @@ class Policies:
         document = await self._exact(request)
         if document is None:
             return self._answers.error(request, 404)
-        tag = f'"{document.sha256}"'
-        asked = [one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")]
-        if tag in asked or "*" in asked:
-            return Response(status_code=304, headers={"ETag": tag, "Cache-Control": FOR_EVER})
-        return self._answers.bytes(
-            document.source, media_type="text/markdown; charset=utf-8", cache=FOR_EVER, etag=document.sha256
-        )
+        return self._answers.tagged(request, document.source, media_type="text/markdown; charset=utf-8", cache=FOR_EVER)
 
     async def history(self, request: Request) -> Response:
         """List all versions of a policy that are or were in force, the newest first."""
@@ -165,7 +200,7 @@ class Policies:
         if notice is None:
             return self._answers.error(request, 404)
         if name.endswith(".json"):
-            return self._answers.bytes(notice.data, media_type="application/json", cache=FOR_EVER, etag=notice.digest)
+            return self._answers.tagged(request, notice.data, media_type="application/json", cache=FOR_EVER)
         return self._answers.page(
             request,
             "consent_notice.html",
@@ -245,6 +280,10 @@ class Policies:
     def _href(self, slug: str) -> str:
         return f"{self._prefix}/policies/{quote(slug)}"
 
+    def _absolute(self, path: str) -> str:
+        """Return the whole address of a path, as it is written where there is no page around it."""
+        return f"{next(iter(self._site.settings.origins), NO_ORIGIN)}{path}"
+
     def _compare(
         self, before: PolicyVersion, after: PolicyVersion, old: bytes, new: bytes, language: str
     ) -> Comparison:
@@ -262,26 +301,51 @@ class Policies:
         base = f"{self._href(document.slug)}/{quote(document.version)}"
         permanent = f"{base}/{quote(document.language)}"
         in_force = self._site.edition(self._site.now()).versions.get(document.slug) == document.version
-        language = self._site.spoken(document.language) if cache == SHORTLY else None
-        return self._answers.page(
+        lasting = cache == SHORTLY
+        agreed = None if lasting else self._agreed(visitor_of(request).consent, document)
+        languages = [
+            {"tag": tag, "name": _own_name(tag), "href": href, "address": self._absolute(href)}
+            for tag in library.languages(document.slug, document.version)
+            if (href := f"{base}/{quote(tag)}")
+        ]
+        response = self._answers.page(
             request,
             "consent_policy.html",
-            cache=cache,
-            language=language,
+            cache=f"private, {cache}" if agreed else cache,
+            language=self._site.spoken(document.language) if lasting else None,
             policy={
                 **_described(document),
                 "html": Markup(rendered.html),  # noqa: S704 - escaped by the policy renderer
                 "contents": [(one.level, one.id, one.text) for one in rendered.contents],
                 "source_href": f"{permanent}.md",
                 "history_href": f"{self._href(document.slug)}/history",
+                "feed_href": f"{self._href(document.slug)}.atom",
                 "permanent_href": permanent,
+                "address": self._absolute(permanent),
                 "in_force": in_force,
             },
-            languages=[
-                {"tag": tag, "name": _own_name(tag), "href": f"{base}/{quote(tag)}"}
-                for tag in library.languages(document.slug, document.version)
-            ],
+            agreed=agreed,
+            languages=languages,
         )
+        for target, parameters in (
+            (self._absolute(permanent), 'rel="canonical"'),
+            *((one["address"], f'rel="alternate"; hreflang="{one["tag"]}"') for one in languages),
+            (self._absolute(base), 'rel="alternate"; hreflang="x-default"'),
+            (f"{self._absolute(self._href(document.slug))}.atom", f'rel="alternate"; type="{feed.MEDIA_TYPE}"'),
+        ):
+            response.headers.append("Link", f"<{target}>; {parameters}")
+        return response
+
+    def _agreed(self, consent: Consent, document: PolicyVersion) -> dict[str, Any] | None:
+        """Return under which other version of a policy this visitor agreed, None where that is no news to them."""
+        choice, under = consent.choice, consent.asked_under
+        if choice is None or under is None or not choice.grants:
+            return None
+        version = next((one["version"] for one in under.content["policies"] if one["slug"] == document.slug), None)
+        if version is None or version == document.version:
+            return None
+        href = f"{self._href(document.slug)}/{quote(version)}...{quote(document.version)}"
+        return {"version": version, "day": datetime.fromtimestamp(choice.decided_at, UTC).date(), "href": href}
 
 
 def _described(document: PolicyVersion) -> Mapping[str, Any]:

@@ -189,7 +189,7 @@ def test_only_what_is_to_be_filled_in_is_an_error(tmp_path: Path, capsys: pytest
 
 
 def test_a_filled_in_site_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Once the controller is named and the brackets are written, no error is left, and no warning but of the unread wording."""
+    """Once the controller is named and the brackets are written, only the unread words of a language are left."""
     main(["init", str(tmp_path), "--language", "en", "--language", "uk"])
     config = tmp_path / "consent.toml"
     config.write_text(

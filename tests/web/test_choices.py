@@ -429,19 +429,6 @@ def test_granting_again_after_a_withdrawal(client: TestClient, site: Site) -> No
     assert [record["status"] for record in records(site)] == ["given", "withdrawn"] * 3
 
 
-def test_erasing(make_client: MakeClient, site: Site) -> None:
-    """Erasing withdraws first: the old cookie is no choice, and no record is the visitor's any more."""
-    client, thief = make_client(site), make_client(site)
-    post(client, choice="accept_all", notice=notice(client))
-    thief.cookies.update(dict(client.cookies))
-    assert len(client.get("/privacy/receipt.json").json()["records"]) == 1
-    assert client.post("/privacy/erase").status_code == 303
-    assert client.get("/privacy/state").json()["allowed"] == ["consent", "necessary"]
-    assert thief.get("/privacy/state").json()["allowed"] == ["consent", "necessary"]
-    assert thief.get("/privacy/receipt.json").json()["records"] == []
-    assert client.post("/privacy/erase", headers={"sec-fetch-site": "cross-site"}).status_code == 403
-
-
 # -- decision 17: load once
 
 

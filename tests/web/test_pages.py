@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from starlette.testclient import TestClient
 
 from consent import ConsentMiddleware, ConsentSettings, testing
-from consent.ledger import merkle
-from consent.ledger.checkpoint import Checkpoint, Verifier
 from consent.site import Site
 from tests.conftest import ORIGIN, SERVICES, MakeClient, page_app
 
@@ -178,7 +177,7 @@ def test_every_page_defends_itself(client: TestClient) -> None:
         for part in ("default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "base-uri 'none'"):
             assert part in policy
         assert response.headers["x-content-type-options"] == "nosniff"
-        assert response.headers["referrer-policy"] == "same-origin"
+        assert response.headers["referrer-policy"] == ("no-referrer" if path == "receipt" else "same-origin")
         assert re.findall(r'<script(?![^>]* src="/privacy/assets/)', response.text) == []
         assert " style=" not in response.text
         assert " onclick=" not in response.text
@@ -249,34 +248,149 @@ def test_what_changed_is_said(make_client: MakeClient, settings: ConsentSettings
     later.close()
 
 
-# -- receipts
+# -- what changed, in the visitor's language, and elsewhere
+
+ATOM = "{http://www.w3.org/2005/Atom}"
 
 
-def test_a_receipt_proves_itself(client: TestClient, site: Site) -> None:
-    """Each record of a receipt comes with its exact bytes and a proof that leads to a signed checkpoint."""
-    testing.grant(client, "analytics")
-    testing.grant(client, "analytics", "media")
-    receipt: dict[str, Any] = client.get("/privacy/receipt.json").json()
-    verifier = Verifier.from_text(receipt["key"])
-    assert len(receipt["records"]) == 2
-    for record in receipt["records"]:
-        checkpoint = Checkpoint.opened(record["checkpoint"].encode(), verifier=verifier)
-        assert merkle.includes(
-            merkle.leaf_hash(record["entry"].encode()),
-            index=record["index"],
-            size=checkpoint.size,
-            proof=[base64.b64decode(node) for node in record["path"]],
-            root=checkpoint.root,
+def links(response: Any) -> list[str]:
+    """Return the values of `Link` headers."""
+    return list(response.headers.get_list("link"))
+
+
+def test_who_agreed_earlier_is_led_to_what_changed(settings: ConsentSettings) -> None:
+    """The version in force tells whoever agreed under another one which that was, and nobody else anything."""
+    clock = testing.Clock()
+    site = Site(settings, clock=clock)
+    site.start()
+
+    def visitor() -> TestClient:
+        return TestClient(ConsentMiddleware(page_app, site=site), base_url="https://testserver")
+
+    agreed, refused = visitor(), visitor()
+    testing.grant(agreed, "analytics")
+    testing.refuse(refused)
+    page = agreed.get("/privacy/policies/privacy")
+    assert "What changed since you last agreed" not in page.text
+    clock.now = datetime(2027, 6, 2, tzinfo=UTC).timestamp()
+    page = agreed.get("/privacy/policies/privacy")
+    assert "You agreed on January 15, 2027, when this policy was at version 2." in page.text
+    assert 'href="/privacy/policies/privacy/2...3"' in page.text
+    assert page.headers["cache-control"] == "private, no-cache"
+    assert "What changed since you last agreed" not in agreed.get("/privacy/policies/cookies").text
+    assert "What changed since you last agreed" not in agreed.get("/privacy/policies/privacy/3/en").text
+    for client in (refused, visitor()):
+        assert "What changed since you last agreed" not in client.get("/privacy/policies/privacy").text
+    agreed.post("/privacy/language", data={"language": "uk", "next": "/"})
+    assert "15 січня 2027" in agreed.get("/privacy/policies/privacy").text
+    site.close()
+
+
+def test_a_policy_names_its_languages_and_its_lasting_address(client: TestClient) -> None:
+    """Head and headers give the canonical address, every language and the feed, all in full."""
+    base = f"{ORIGIN}/privacy/policies/privacy"
+    response = client.get("/privacy/policies/privacy/1/en")
+    assert links(response) == [
+        f'<{base}/1/en>; rel="canonical"',
+        f'<{base}/1/en>; rel="alternate"; hreflang="en"',
+        f'<{base}/1/uk>; rel="alternate"; hreflang="uk"',
+        f'<{base}/1>; rel="alternate"; hreflang="x-default"',
+        f'<{base}.atom>; rel="alternate"; type="application/atom+xml"',
+    ]
+    assert f'<link rel="canonical" href="{base}/1/en">' in response.text
+    assert f'<link rel="alternate" hreflang="uk" href="{base}/1/uk">' in response.text
+    assert client.get("/privacy/policies/privacy").text.count(f'href="{base}/2/en"') == 2
+
+
+def test_the_feed_lists_every_version(client: TestClient, site: Site) -> None:
+    """The feed has the versions that are or were in force, the newest first, and carries the newest checkpoint."""
+    sealed = site.ledger.seal()
+    response = client.get("/privacy/policies.atom", headers={"accept-language": "uk"})
+    assert response.headers["content-type"] == "application/atom+xml"
+    root = ElementTree.fromstring(response.content)
+    assert root.get("{http://www.w3.org/XML/1998/namespace}lang") == "uk"
+    assert [one.findtext(f"{ATOM}id") for one in root.iter(f"{ATOM}entry")] == [
+        f"{ORIGIN}/privacy/policies/{slug}" for slug in ("privacy/2", "privacy/1", "cookies/1")
+    ]
+    assert root.findtext(f"{ATOM}updated") == "2026-10-01T00:00:00Z"
+    assert root.findtext("{urn:asgi-consent:feed}checkpoint") == sealed.note.decode()
+    first = root.findall(f"{ATOM}entry")[1]
+    assert first.findtext(f"{ATOM}title") == "Приватність, версія 1"
+    texts = [(one.get("hreflang"), one.get("href")) for one in first.findall(f"{ATOM}link")]
+    assert texts == [(tag, f"{ORIGIN}/privacy/policies/privacy/1/{tag}") for tag in ("en", "uk")]
+    for entry in root.iter(f"{ATOM}entry"):
+        address = str(entry.findtext(f"{ATOM}id")).removeprefix(ORIGIN)
+        assert client.get(address, follow_redirects=True).status_code == 200
+
+
+def test_the_feed_of_one_policy(client: TestClient) -> None:
+    """Each policy has a feed of its own, named by its pages; one that was never published has none."""
+    root = ElementTree.fromstring(client.get("/privacy/policies/cookies.atom").content)
+    assert root.findtext(f"{ATOM}title") == "Cookies \N{EN DASH} The Meridian"
+    assert len(root.findall(f"{ATOM}entry")) == 1
+    assert client.get("/privacy/policies/nothing.atom").status_code == 404
+    for path in ("policies/cookies", "policies/cookies/history"):
+        assert (
+            'type="application/atom+xml" href="/privacy/policies/cookies.atom"' in client.get(f"/privacy/{path}").text
         )
-    assert json.loads(receipt["records"][1]["entry"])["status"] == "renewed"
-    assert client.get("/privacy/receipt").text.count("/privacy/notices/") >= 2
+    assert 'type="application/atom+xml" href="/privacy/policies.atom"' in client.get("/privacy/").text
 
 
-def test_a_receipt_of_nobody(client: TestClient) -> None:
-    """Who refused has no number, and so no receipt."""
-    testing.refuse(client)
-    assert client.get("/privacy/receipt.json").json()["records"] == []
-    assert client.get("/privacy/receipt").status_code == 200
+def test_a_site_without_policies_has_an_empty_feed(make_client: MakeClient) -> None:
+    """A feed without entries is a feed."""
+    root = ElementTree.fromstring(make_client().get("/privacy/policies.atom").content)
+    assert root.findall(f"{ATOM}entry") == []
+
+
+@pytest.mark.parametrize(
+    "path", ["policies.atom", "policies/privacy/2/en.md", "schemas/receipt-1.json", "notices/{notice}.json"]
+)
+def test_what_has_not_changed_is_not_sent_again(client: TestClient, path: str) -> None:
+    """Exact bytes have their SHA-256 as entity tag, and who has them gets 304."""
+    path = f"/privacy/{path}".format(notice=client.get("/privacy/state").json()["notice"])
+    response = client.get(path)
+    tag = response.headers["etag"]
+    assert tag == f'"{hashlib.sha256(response.content).hexdigest()}"'
+    again = client.get(path, headers={"if-none-match": f'W/"x", {tag}'})
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
+
+
+def test_a_site_renders_everything_in_its_own_layout(settings: ConsentSettings) -> None:
+    """One template of the site's own carries all our pages: policies, history, comparison, choices, receipt, errors."""
+    own = settings.folder / "own"
+    own.mkdir()
+    (own / "consent_page.html").write_text(
+        '<!doctype html><html lang="{{ language }}" dir="{{ dir }}"><head><title>'
+        "{% block title %}{% endblock %}</title>{% block head %}{% endblock %}</head><body>"
+        "<nav>The Meridian, since 1904</nav>"
+        "{% block main %}{% endblock %}</body></html>"
+    )
+    site = Site(settings.model_copy(update={"templates_dir": own}), clock=testing.Clock())
+    site.start()
+    client = TestClient(ConsentMiddleware(page_app, site=site), base_url="https://testserver")
+    for path in (
+        *(
+            "",
+            "policies/privacy",
+            "policies/privacy/history",
+            "policies/privacy/1...2",
+            "choices",
+            "receipt",
+            "nothing",
+        ),
+        *("receipt/code", "notices/" + client.get("/privacy/state").json()["notice"]),
+    ):
+        page = client.get(f"/privacy/{path}").text
+        assert "<nav>The Meridian, since 1904</nav>" in page, path
+        assert "<h1>" in page, path
+        assert 'class="cst-head"' not in page, path
+    page = client.get("/privacy/policies/privacy").text
+    assert "We keep even less." in page
+    assert '<link rel="canonical"' in page
+    site.close()
+
+
+# -- proof
 
 
 def test_the_checkpoint(client: TestClient, site: Site) -> None:
