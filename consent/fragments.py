@@ -23,6 +23,7 @@ from consent.pages import Pages
 logger = logging.getLogger("consent")
 
 CACHE_SIZE = 512
+_PATH = "/@:!$&'()*+,;=~%"
 _NEXT = "nextaddressofthispage"
 """Stands for the page's own path in what is rendered once for all pages."""
 _MARKED = re.compile(f"(next=)?{_NEXT}".encode())
@@ -68,6 +69,15 @@ class Fragments:
         """Return the references to script and style that stand before the first parked tag of an answered page."""
         key = ("assets", consent.notice.digest, consent.allowed, consent.status)
         return self._filled(key, lambda: self._template("consent_assets.html", consent), "")
+
+    def watch(self, claims: str, *, hold_rest: bool) -> bytes:
+        """Return the reference to the script that watches a page's own scripts, with who claims which host.
+
+        With `hold_rest` it parks what nobody claims, too.
+        """
+        address = f"{quote(self._prefix, safe=_PATH)}/assets/{self._assets['consent-watch.js'].address}"
+        rest = ' data-rest=""' if hold_rest else ""
+        return f'<script src="{escape(address)}" data-hosts="{escape(claims)}"{rest}></script>'.encode("ascii")
 
     def placeholder(self, consent: Consent, *, service: str, tag: str, next_path: str) -> bytes:
         """Return what stands where an embed of a declared service is parked; nothing for a service without a name."""

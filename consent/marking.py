@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from consent.choice.consent import Consent
-from consent.gate import csp, headers
+from consent.gate import headers
 from consent.sharing import FOR_SHARED_CACHES
 from consent.site import Site
 from consent.visitors import Visitor
@@ -34,7 +34,7 @@ BODY_HEADERS = frozenset(
 )
 """What describes the bytes of the app's own page, and not those of the gated one."""
 ENFORCED = b"content-security-policy"
-POLICIES = frozenset({ENFORCED, b"content-security-policy-report-only"})
+REPORT_ONLY = b"content-security-policy-report-only"
 _TYPE = re.compile(rb"(?i:text/html;[ ]?charset=[a-z0-9_-]+|application/xhtml\+xml.*)", re.DOTALL)
 _NONCE = re.compile(r"'nonce-([A-Za-z0-9+/_=-]+)'")
 
@@ -70,9 +70,11 @@ def marked(
     the page in another.
     """
     kept: RawHeaders = []
-    varies, types, cached, nonce, narrowed = [], [], b"", "", False
+    varies, types, cached, narrowed = [], [], b"", False
     dropped = SHARED_CACHE_HEADERS if visitor.shared else CACHE_HEADERS
-    deniable = frozenset(s.key for s in site.catalogue.services) if visitor.shared else consent.allowed
+    allowed = frozenset(s.key for s in site.catalogue.services) if visitor.shared else consent.allowed
+    narrowing, policies = site.narrowing(allowed), []
+    nonces: dict[bytes, str] = {}
     for name, value in raw:
         name = name.lower()
         if name in dropped or (name in BODY_HEADERS and not confirming):
@@ -86,15 +88,23 @@ def marked(
         elif name == b"etag" and tag != "":
             ending = visitor.state_tag if tag is None else tag
             kept.append((name, headers.etag_with(value.decode("latin-1"), ending).encode("latin-1")))
-        elif name in POLICIES:
+        elif name in (ENFORCED, REPORT_ONLY):
             policy = value.decode("latin-1")
             found = _NONCE.search(policy)
-            nonce = nonce or (found[1] if found else "")
-            tightened, _ = csp.narrow(policy, held_hosts=site.held_hosts(deniable))
-            narrowed |= tightened != policy and name == ENFORCED and not visitor.shared
+            if found:
+                nonces.setdefault(name, found[1])
+            tightened = narrowing.narrow(policy)
+            if name == ENFORCED:
+                narrowed |= tightened != policy and not visitor.shared
+                policies.append(tightened)
             kept.append((name, tightened.encode("latin-1")))
         else:
             kept.append((name, value))
+    if tag != "" and site.settings.csp != "off":
+        narrowed |= site.settings.denies and not site.optional <= allowed
+        kept += _own_policy(site, allowed)
+    if tag != "" and not site.settings.denies:
+        site.reports.undenied(narrowing.undenied(policies))
     if types:
         plain = len(types) == 1 and _TYPE.fullmatch(types[0]) is not None
         kept.insert(0, (b"content-type", types[0] if plain else f"text/html; charset={encoding}".encode("ascii")))
@@ -106,7 +116,16 @@ def marked(
             cached = b"private, no-cache"
         vary = _vary(vary, negotiated, site.settings.country_header)
     kept.extend((name, value) for name, value in ((b"cache-control", cached), (b"vary", vary)) if value)
-    return Marked(kept, nonce, narrowed)
+    # What is only reported on need not carry the nonce that is asked for.
+    return Marked(kept, nonces.get(ENFORCED) or nonces.get(REPORT_ONLY, ""), narrowed)
+
+
+def _own_policy(site: Site, allowed: frozenset[str]) -> RawHeaders:
+    """Return the policy of our own beside whatever policy the page has: a browser keeps to both."""
+    policy: RawHeaders = [(ENFORCED if site.settings.denies else REPORT_ONLY, site.policy(allowed).encode("ascii"))]
+    if site.settings.secure:
+        policy.append((b"reporting-endpoints", f'consent="{site.reports_address}"'.encode("ascii")))
+    return policy
 
 
 @lru_cache(maxsize=256)

@@ -362,7 +362,7 @@ class Responder:
         """Return the first piece of a body gated, from memory where the very same page was gated before."""
         view = self._site.rules.view(consent.allowed)
         insert = self._insert(consent, page)
-        key = (view, encoding, self._kind, insert.banner, insert.first_gated, self._scope["path"], body)
+        key = (view, encoding, self._kind, insert.banner, insert.first_gated, insert.watch, self._scope["path"], body)
         if whole and (known := self._site.bodies.get(key)) is not None:
             self._gate = Finished()
             return known
@@ -420,6 +420,7 @@ class Responder:
             banner=_fitted(after_body, page),
             first_gated=_fitted(fragments.assets(consent), page) if consent.answered else b"",
             also_granted=True,
+            watch=_fitted(self._site.watch(consent.allowed), page),
             placeholder=lambda service, tag: fragments.placeholder(consent, service=service, tag=tag, next_path=path),
         )
 

@@ -106,6 +106,10 @@ class ConsentSettings(BaseSettings):
     """What happens to third-party hosts that no service names."""
     undeclared_cookies: Literal["pass", "hold"] = "pass"
     """What happens to cookies that the site sets and no service names."""
+    csp: Literal["off", "report-only", "enforce"] = "off"
+    """Whether pages get a Content-Security-Policy of ours, which denies every host but those allowed now."""
+    watch: bool = False
+    """Whether pages get a script that parks what their own scripts add for services not allowed."""
     notice_revision: int = Field(default=1, ge=1)
     """Raised by one, asks everybody again who granted something."""
     validity: str = "P6M"
@@ -247,6 +251,11 @@ class ConsentSettings(BaseSettings):
         """Return the folder that relative paths start from: where the configuration file lies."""
         return self._folder
 
+    @property
+    def file(self) -> Path:
+        """Return where the configuration is read from, whether or not there is such a file."""
+        return self._folder / self._file
+
     def path(self, relative: Path) -> Path:
         """Return a path of the configuration as an absolute one."""
         return self._folder / relative
@@ -277,6 +286,19 @@ class ConsentSettings(BaseSettings):
     def hosts(self) -> tuple[str, ...]:
         """Return the host names of the site's own origins."""
         return tuple(dict.fromkeys(urlsplit(origin).hostname or "" for origin in self.origins))
+
+    @property
+    def denies(self) -> bool:
+        """Tell whether our own policy is enforced: only where hosts that nobody declared are held too.
+
+        A policy can name what is allowed and nothing else, so that it cannot let them pass.
+        """
+        return self.csp == "enforce" and self.undeclared is Undeclared.HOLD
+
+    @property
+    def secure(self) -> bool:
+        """Tell whether the site's first origin is served by HTTPS."""
+        return bool(self.origins) and self.origins[0].startswith("https://")
 
     @property
     def name(self) -> str:

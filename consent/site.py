@@ -14,21 +14,23 @@ from email.utils import format_datetime
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
+from urllib.parse import quote
 
 from babel.core import negotiate_locale
 
 from consent import assets, shipped
 from consent.choice import companion, cookie
-from consent.choice.catalogue import Cookie
 from consent.choice.choice import DAY, Choice
 from consent.choice.consent import Consent
 from consent.choice.lifetime import Lifetime
 from consent.choice.notice import Notice, PolicyReference, build
-from consent.declared import catalogue_of
+from consent.declared import catalogue_of, own_cookies
 from consent.errors import ConfigurationError, LedgerError, LedgerUnavailableError
 from consent.fragments import Fragments
+from consent.gate import sources
 from consent.gate.bodies import Bodies
-from consent.gate.rules import Rules
+from consent.gate.csp import Narrowing
+from consent.gate.rules import Rules, Undeclared
 from consent.ledger.checkpoint import Signer, key_beside, note_name
 from consent.ledger.ledger import Ledger
 from consent.ledger.publisher import Outlets
@@ -93,21 +95,11 @@ class Site:
         self.random = random
         self.choice_signer = cookie.signer(settings.keys, purpose="choice")
         self.once_signer = cookie.signer(settings.keys, purpose="once")
-        marked = "" if settings.insecure_cookies else "__Secure-" if settings.cookie_domain else "__Host-"
-        self.cookie_name = marked + cookie.NAME
-        self.once_cookie_name = marked + cookie.ONCE_NAME
-        self.language_cookie_name = marked + cookie.LANGUAGE_NAME
-        self.companion_name = self.cookie_name + companion.SUFFIX
+        own = own_cookies(settings)
+        self.cookie_name, self.once_cookie_name, self.language_cookie_name = (one.name for one in own[:3])
+        self.companion_name = self.cookie_name.removesuffix(cookie.NAME) + companion.NAME
         self.shared = settings.cache == "shared"
-        self.catalogue = catalogue_of(
-            settings,
-            cookies=(
-                Cookie(name=self.cookie_name, lifetime=settings.validity),
-                Cookie(name=self.once_cookie_name, lifetime=f"PT{cookie.ONCE_SECONDS}S"),
-                Cookie(name=self.language_cookie_name, lifetime="session"),
-                *((Cookie(name=self.companion_name, lifetime=settings.validity),) if self.shared else ()),
-            ),
-        )
+        self.catalogue = catalogue_of(settings, cookies=own)
         self.assets = assets.load(shipped.STATIC)
         self.pages = Pages(
             site_name=settings.name,
@@ -121,12 +113,16 @@ class Site:
             self.pages, assets=self.assets, prefix=settings.prefix, change_link=settings.change_link
         )
         self.rules = Rules(self.catalogue, site_hosts=settings.hosts, undeclared=settings.undeclared)
+        self.reports_address = quote(f"{settings.prefix}/reports", safe="/@:!$&'()*+=~%")
+        self.optional = frozenset(service.key for service in self.catalogue.optional)
         self.facts = self._facts()
         self.bodies = Bodies()
-        self.reports = Reports(self.catalogue, undeclared=settings.undeclared)
         self.library = library_of(settings, facts=self.facts, now=self.now())
         self.ledger = ledger_from(settings, clock=clock, store=store)
-        self.held_hosts = lru_cache(maxsize=64)(self._held_hosts)
+        self.reports = Reports(self.rules, denied=settings.denies, count=self.ledger.count, clock=clock)
+        self.narrowing = lru_cache(maxsize=64)(self._narrowing)
+        self.policy = lru_cache(maxsize=64)(self._policy)
+        self.watch = lru_cache(maxsize=64)(self._watch)
         self.negotiate = lru_cache(maxsize=512)(self._negotiate)
         self._validity = Lifetime.parse(settings.validity)
         self._notices: dict[bytes, Notice] = {}
@@ -259,10 +255,29 @@ class Site:
             parts.append("Secure")
         return "; ".join(parts)
 
-    def _held_hosts(self, allowed: frozenset[str]) -> tuple[str, ...]:
-        """Return the hosts of all services, declared or known, that may not load."""
-        services = (*self.catalogue.services, *self.catalogue.known)
-        return tuple(host for service in services if service.key not in allowed for host in service.hosts)
+    def _narrowing(self, allowed: frozenset[str]) -> Narrowing:
+        """Return what narrows policies to the services allowed; all others are denied, declared or known."""
+        declared = [host for s in self.catalogue.optional if s.key not in allowed for host in s.hosts]
+        known = [host for service in self.catalogue.known for host in service.hosts]
+        return Narrowing([*declared, *known], declared=declared)
+
+    def _policy(self, allowed: frozenset[str]) -> str:
+        """Return the Content-Security-Policy of our own for the services allowed."""
+        return sources.policy(
+            self.catalogue,
+            allowed,
+            own_hosts=self.settings.hosts,
+            secure=self.settings.secure,
+            reports=self.reports_address,
+        )
+
+    def _watch(self, allowed: frozenset[str]) -> bytes:
+        """Return what watches the scripts of a page on which something is held back; nothing where nothing is."""
+        hold_rest = self.settings.undeclared is Undeclared.HOLD
+        if not self.settings.watch or (self.optional <= allowed and not hold_rest):
+            return b""
+        claims = sources.claims(self.catalogue, allowed, own_hosts=self.settings.hosts)
+        return self.fragments.watch(claims, hold_rest=hold_rest)
 
     def _negotiate(self, accept_language: str) -> str:
         wanted = []

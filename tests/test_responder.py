@@ -18,6 +18,8 @@ import zstandard
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from consent import ConsentMiddleware
+from consent.gating import Gating
+from consent.kinds import Kind
 from consent.site import Site
 from tests.conftest import PAGE, Answer, Ask, MakeSite
 
@@ -109,6 +111,20 @@ def test_a_stream_flows(behind: Behind, ask: Ask) -> None:
     assert len(bodies) == 3
     assert len(bodies[0]["body"]) > 1500
     assert [message["more_body"] for message in bodies] == [True, True, False]
+
+
+def test_a_thousand_streams_hold_little(behind: Behind) -> None:
+    """Each of a thousand pages on their way holds less than one of its chunks, however much of it has gone by."""
+    chunk = b"<p>Harbour news.</p><img src=/own.png>" * 100
+    site = behind(answering()).site
+    assert site is not None
+    view = site.rules.view(frozenset())
+    gates = [Gating(Kind.HTML, view, encoding="utf-8", address="https://meridian.example/") for _ in range(1000)]
+    for _ in range(5):
+        for gate in gates:
+            assert len(gate.feed(chunk + b"<img alt='cut")) > 3000
+            assert sum(len(document._rest) for document in gate._documents) < 100
+            gate.feed(b"'>")
 
 
 @pytest.mark.parametrize("length", [True, False], ids=["length", "no length"])
@@ -319,6 +335,13 @@ def test_anything_else_is_untouched(behind: Behind, ask: Ask, content_type: str)
     answer = ask(behind(app), headers=[("cookie", "_rs=1")])
     plain = ask(app)
     assert answer.messages == plain.messages
+
+
+@pytest.mark.parametrize("body", [b"OK", b"no", b"1", b"a < b", b"plain text"])
+def test_text_sent_as_html_is_not_swallowed(behind: Behind, ask: Ask, body: bytes) -> None:
+    """An answer without any tag comes out as it went in, for who is still to be asked and for everybody else."""
+    assert ask(behind(answering(body))).body == body
+    assert ask(behind(answering(body), change_link="site", services={})).body == body
 
 
 def test_events_are_not_held(behind: Behind, ask: Ask) -> None:

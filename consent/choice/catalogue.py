@@ -178,6 +178,11 @@ class Catalogue:
         """Return the services that need a yes, sorted by key."""
         return tuple(service for service in self.services if not service.required)
 
+    @property
+    def objectionable(self) -> frozenset[str]:
+        """Return the keys of the services that an opt-out preference signal turns off."""
+        return frozenset(s.key for s in self.optional if s.sells_or_shares or s.purpose == "marketing")
+
 
 def claimed_twice(services: Iterable[Service]) -> Iterator[tuple[str, str, str]]:
     """Yield every host that two services claim, with the keys of both."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from consent.choice import cookie
 from consent.choice.choice import acceptance
 from consent.choice.consent import Consent
 from consent.choice.notice import Notice
 
-SUFFIX = "-bits"
-"""Ends the cookie's name, after that of the cookie with the choice."""
+NAME = f"{cookie.NAME}-bits"
 UNSETTLED = "0"
 """Stands for the digest where something is left to ask, so that no page takes the bits for an answer."""
 

@@ -69,9 +69,7 @@ class Consent:
     @cached_property
     def objected(self) -> frozenset[str]:
         """Return the services that the browser's opt-out preference signal turns off, whatever was answered."""
-        if not self.gpc:
-            return frozenset()
-        return frozenset(s.key for s in self.catalogue.optional if s.sells_or_shares or s.purpose == "marketing")
+        return self.catalogue.objectionable if self.gpc else frozenset()
 
     @cached_property
     def granted(self) -> frozenset[str]:

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from difflib import get_close_matches
 from pathlib import Path
 
-from consent.cli.findings import catalogue, keys, policies, site, storage, texts
+from consent.cli.findings import catalogue, keys, loads, policies, site, storage, texts
 from consent.cli.findings.finding import Finding, Severity, info, raised, warning
 from consent.errors import ConfigurationError
 from consent.settings import CONFIG_FILE, CONFIG_VARIABLE, PREFIX, ConsentSettings, unknown_variables
@@ -77,6 +77,7 @@ def findings(config: Path | None, *, environment: Mapping[str, str], today: date
     yield from keys.find(settings, config=path)
     yield from site.find(settings)
     yield from catalogue.find(settings)
+    yield from loads.find(settings, today=today)
     yield from unreadable
     yield from policies.find(settings, library, today=today)
     yield from policies.compare(settings, library, published)

@@ -16,6 +16,8 @@ COMMANDS = {
     "init": "write configuration, secrets and starter policies into a site's folder",
     "check": "say what is wrong with a site's configuration",
     "demo": "serve an invented news site and its pretend trackers",
+    "explain": "say what the gate does to each tag of a page, and why",
+    "scan": "visit pages in a browser, and say what loads or is stored without having been agreed to",
     "policy": "list, begin, publish, compare and restore policy versions",
     "export": "export the ledger for an auditor",
     "erase": "forget which entries are about a person",

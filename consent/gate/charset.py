@@ -61,11 +61,12 @@ utf-16le utf-16-le csunicode iso-10646-ucs-2 ucs-2 unicode unicodefeff utf-16
 x-user-defined latin-1
 """
 _CODECS: dict[str, str] = {}
-_LABELS: dict[str, str] = {}
+LABELS: dict[str, str] = {}
+"""Every label of the Encoding Standard, with the name of its encoding."""
 for _line in _TABLE.strip().splitlines():
     _name, _codec, *_others = _line.split()
     _CODECS[_name] = _codec
-    _LABELS.update(dict.fromkeys((_name, *_others), _name))
+    LABELS.update(dict.fromkeys((_name, *_others), _name))
 
 _TRANSCODED = frozenset(("utf-16le", "utf-16be", "iso-2022-jp"))
 _PARAMETER = re.compile(r""";\s*charset\s*=\s*(?:"([^"]*)"?|([^;\s"]*))""", re.IGNORECASE)
@@ -93,7 +94,7 @@ class Kind(StrEnum):
 
 def named(label: str) -> str | None:
     """Return the encoding a label stands for, or None where the Encoding Standard knows none."""
-    return _LABELS.get(label.strip("\t\n\f\r ").lower())
+    return LABELS.get(label.strip("\t\n\f\r ").lower())
 
 
 def decodable(charset: str) -> Kind:

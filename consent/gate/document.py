@@ -63,7 +63,15 @@ class Document(Scanner):
         # Made when it is needed: kept, it would be a cycle for every page, and most pages never need it.
         return Judge(self._view, self._charset, self._bases, self._nested)
 
+    @property
+    def _ambiguous(self) -> bool:
+        """Tell whether the bytes at hand can be read in two ways."""
+        return False
+
     def _write_start(self, buf: Bytes, pos: int, end: int, judged: Judged, insertable: bool) -> None:
+        if self._observer is not None:
+            left = self._beyond + len(buf) - pos
+            self._observer.tag(left, bytes(buf[pos:end]), judged, two_readings=self._ambiguous)
         if judged.plain:
             return
         if judged.found:

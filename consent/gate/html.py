@@ -12,6 +12,7 @@ from consent.gate.context import Context
 from consent.gate.document import DEPTH, Document, Held
 from consent.gate.elements import TEXTUAL, TRACKED
 from consent.gate.insert import NOTHING, Insert
+from consent.gate.observer import Observer
 from consent.gate.rules import View
 from consent.gate.scanner import CAP, CDATA_END, Bytes, Mode, end_at
 from consent.gate.tags import STYLE_STOP, Judged
@@ -26,6 +27,7 @@ _S, _SLASH = b"s/"
 _BASES = 16
 _SPACE = re.compile(rb"[\t\n\f\r ]*+")
 _LEADING = re.compile(rb"(?:\xef\xbb\xbf)?[\t\n\f\r ]*+")
+_OUTERMOST = (b"html", b"head")
 _DOCTYPE, _HTML = b"<!doctype", b"<html"
 _CDATA = b"<![CDATA["
 
@@ -51,6 +53,7 @@ class Gate(Document):
         address: str = "",
         depth: int = 0,
         bases: tuple[Address, ...] = (),
+        observer: Observer | None = None,
     ) -> None:
         """Start a document.
 
@@ -61,13 +64,20 @@ class Gate(Document):
             address: the page's own absolute address, which its relative addresses start from.
             depth: how many documents or readings this one is nested in.
             bases: where a `base` of the surrounding document may send relative addresses.
+            observer: is told what becomes of every tag that is looked at.
         """
         super().__init__(view, charset=charset, insert=insert, depth=depth, bases=(*view.rules.page(address), *bases))
-        self._phase = _Phase.START if insert.banner else _Phase.BODY
+        self._observer = observer
+        self._phase = _Phase.START if insert.banner or insert.watch else _Phase.BODY
+        self._watch = insert.watch
         self._fresh = True
         self._context = Context()
         self._open = False
         self._nested_reading = False
+
+    @property
+    def _ambiguous(self) -> bool:
+        return self._nested_reading or self._context.ambiguous
 
     def _rebase(self, bases: tuple[Address, ...]) -> None:
         super()._rebase(bases)
@@ -100,7 +110,7 @@ class Gate(Document):
                 match = script(buf, pos)
                 if match is not None and match.end() - pos <= CAP:
                     judged = known(bytes(match[0])) or self._script_element(match)
-                    if not judged.passes:
+                    if not judged.passes or self._observer is not None:
                         self._write_start(buf, pos, match.end(1), judged, not self._nested_reading)
                     pos = match.end()
                     continue
@@ -137,6 +147,10 @@ class Gate(Document):
     def _leading(self, buf: Bytes, pos: int, eof: bool) -> int:
         """Go on to the first tag that tells whether this is a document, or where its body begins."""
         if self._phase is _Phase.HEAD:
+            if self._watch:
+                pos = self._watched(buf, pos, eof)
+                if self._watch:
+                    return pos
             return end_at(self._skip_head(buf, pos, pos + CAP))
         if self._fresh:
             if not eof and len(buf) < 3 and b"\xef\xbb\xbf".startswith(buf):
@@ -152,6 +166,23 @@ class Gate(Document):
             self._phase = _Phase.HEAD
         elif ahead[:1] != b"<" or (ahead[1:2] not in b"!?" and not ahead.startswith(_HTML)):
             self._phase = _Phase.BODY
+            return end_at(self._skip(buf, pos, pos + CAP))
+        return pos
+
+    def _watched(self, buf: Bytes, pos: int, eof: bool) -> int:
+        """Write what watches a document's scripts before its first element but `html` and `head`."""
+        pos = end_at(_SPACE.match(buf, pos))
+        ahead = bytes(buf[pos : pos + 2])
+        if ahead == b"<" and not eof:
+            return self._hold(pos, pos)
+        match = TAG.match(buf, pos)
+        if match is None:
+            waits = not ahead or ahead in (b"<!", b"<?") or (ahead[:1] == b"<" and ahead[1:].isalpha())
+        else:
+            waits = not match[1] and bytes(match[2]).lower() in _OUTERMOST
+        if not waits:
+            self._put(buf, pos, self._watch, pos)
+            self._watch = b""
         return pos
 
     def _other(self, buf: Bytes, pos: int, n: int, eof: bool) -> int:
@@ -320,10 +351,11 @@ class Gate(Document):
         judged = held.judged
         if not over and judged.text:
             judged = self._joined(held, inner)
-        gated = None if over else self._reading(inner) if b"<" in inner else inner
         self._write_start(buf, self._keep, start, judged, held.insertable)
+        gated = None if over else self._reading(inner, len(buf) - known) if b"<" in inner else inner
         if gated is None:
             self.parked.add("")
+            self._tell_emptied(buf, start, known)
         self._held = None
         self._mode = None
         if gated != inner:
@@ -344,6 +376,7 @@ class Gate(Document):
         self._mode = None
         if match is None or over:
             self.parked.add("")
+            self._tell_emptied(buf, keep, end)
             self._put(buf, keep, b"", match.end() if match else n)
             if match is None and not eof:
                 return self._discard(max(pos, n - 2), CDATA_END)
@@ -351,19 +384,25 @@ class Gate(Document):
         comment = buf.find(b">", keep)
         if comment < end:
             inner = bytes(buf[comment + 1 : end])
-            gated = self._reading(inner)
+            gated = self._reading(inner, len(buf) - end)
             if gated is None:
                 self.parked.add("")
+                self._tell_emptied(buf, keep, end)
                 self._put(buf, keep, b"", match.end())
             elif gated != inner:
                 self._put(buf, comment + 1, gated, end)
         return match.end()
 
-    def _reading(self, inner: bytes) -> bytes | None:
-        """Gate `inner` as markup; return None where that reading does not end in step with the other."""
+    def _reading(self, inner: bytes, beyond: int) -> bytes | None:
+        """Gate `inner` as markup; return None where that reading does not end in step with the other.
+
+        `beyond` is how many bytes that were fed lie behind it.
+        """
         if self._depth >= DEPTH:
             return None
         gate = Gate(self._view, charset=self._charset, depth=self._depth + 1, bases=self._bases)
+        gate._observer = self._observer
+        gate._beyond = self._beyond + beyond
         gate._context = self._context.copy()
         gate._open = gate._context.open
         gate._nested_reading = True

@@ -16,13 +16,15 @@ class Insert:
 
     `banner` goes after the opening `<body>` of a whole document. `first_gated` goes once before the first parked tag,
     and with `also_granted` before the first tag of a granted service. `placeholder(service, tag name)` goes before a
-    parked frame, object or player. The last two only where the bytes can be read in one way.
+    parked frame, object or player. The last two only where the bytes can be read in one way. `watch` goes before the
+    first element of a whole document but `html` and `head`, and so before its first script.
     """
 
     banner: bytes = b""
     first_gated: bytes = b""
     placeholder: Callable[[str, str], bytes] = _no_placeholder
     also_granted: bool = False
+    watch: bytes = b""
 
 
 NOTHING = Insert()

@@ -6,6 +6,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
+from consent.gate.observer import Observer
 from consent.gate.tokens import CLOSED, COMMENT_END, NAME, SCRIPT_STEP, UNFINISHED, end_of
 
 Bytes = bytes | bytearray
@@ -42,6 +43,8 @@ class Scanner(ABC):
 
     def __init__(self) -> None:
         self._mode: Mode | None = None
+        self._observer: Observer | None = None
+        self._beyond = 0
         self._name = NAME
         self._end_name = b""
         self._script_state = 0
@@ -120,6 +123,11 @@ class Scanner(ABC):
         self._out += (bytes(buf[self._last : start]), data)
         self._last = end
 
+    def _tell_emptied(self, buf: Bytes, start: int, end: int) -> None:
+        """Tell whoever watches that nothing of these bytes goes on."""
+        if self._observer is not None:
+            self._observer.emptied(self._beyond + len(buf) - start, bytes(buf[start:end]))
+
     def _unfinished(self, buf: Bytes, pos: int, eof: bool) -> int:
         """Wait for the rest of a tag; at the end of the document, drop it."""
         self._mode = self._tag_rest
@@ -136,6 +144,7 @@ class Scanner(ABC):
         keep = self._keep
         if eof:
             self._mode = None
+            self._tell_emptied(buf, keep, n)
             self._put(buf, keep, b"", n)
             return self._hold(n, n)
         state = ""

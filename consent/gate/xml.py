@@ -17,6 +17,7 @@ from consent.gate.address import Address
 from consent.gate.document import Document, Held
 from consent.gate.elements import BY_NAME, LISTS, ONE, SETS
 from consent.gate.insert import NOTHING, Insert
+from consent.gate.observer import Observer
 from consent.gate.rules import Memory, View
 from consent.gate.scanner import CAP, Bytes, end_at
 from consent.gate.tags import Dialect, Judge, Judged, attributes
@@ -63,6 +64,7 @@ _INTEREST = re.compile(
 )
 """What a tag has that could load, hide or change something; only paths into the document itself are told apart."""
 _SHEET = b"<?xml-stylesheet"
+_NO_NAME = frozenset((b"", *(b"%c" % char for char in b"\t\n\f\r />!?=<")))
 _FOREIGN = frozenset((b"svg", b"math"))
 _UNSURE = Judged(name=b"", held=("",))
 
@@ -78,6 +80,7 @@ class XmlGate(Document):
         nested: Nested,
         insert: Insert = NOTHING,
         bases: tuple[Address, ...] = (),
+        observer: Observer | None = None,
     ) -> None:
         """Start a document.
 
@@ -87,11 +90,14 @@ class XmlGate(Document):
             nested: gates the documents inside attributes.
             insert: what to write into the page if it is XHTML: well-formed, each element with its namespace.
             bases: what relative addresses start from.
+            observer: is told what becomes of every tag that is looked at.
         """
         self._dialect = Dialect(xml=True)
         self._opened = nested
         super().__init__(view, charset=charset, insert=insert, depth=0, bases=bases)
+        self._observer = observer
         self._name = _NAME
+        self._typed = False
         self._root = False
         self._page = False
         self._foreign = 0
@@ -129,11 +135,11 @@ class XmlGate(Document):
             if ahead[1:2] in (b"!", b"?"):
                 pos = self._other(buf, pos, ahead)
                 continue
+            if ahead[2:3] in _NO_NAME if ahead[1:2] == b"/" else ahead[1:2] in _NO_NAME:
+                pos += 1
+                continue
             match = _TAG.match(buf, pos)
             if match is None:
-                if _NAME.match(buf, pos) is None:
-                    pos += 1
-                    continue
                 return self._unfinished(buf, pos, eof)
             if match.end() - pos > CAP:
                 pos = self._bare(buf, pos, match.end(), bytes(buf[pos : match.end(2)]))
@@ -153,7 +159,9 @@ class XmlGate(Document):
     def _other(self, buf: Bytes, pos: int, ahead: bytes) -> int:
         """Take in what is no tag."""
         self._keep = pos
-        if ahead[:9].upper() == b"<!DOCTYPE":
+        if ahead[:9].upper() == b"<!DOCTYPE" and not self._typed:
+            # A second one ends the document for every reader.
+            self._typed = True
             self._mode = self._doctype
             return pos + 9
         if ahead.startswith(b"<?"):
@@ -214,6 +222,7 @@ class XmlGate(Document):
         """Leave a tag that is past the cap its name and nothing else."""
         self._neutral = None
         self.parked.add("")
+        self._tell_emptied(buf, pos, end)
         name = opening[1:].lower().rpartition(b":")[2]
         still = b' type="text/plain" data-consent-service=""' if name in (b"script", b"style") else b""
         self._put(buf, pos, opening + still + b">", end)
@@ -276,6 +285,7 @@ class XmlGate(Document):
         end = at if at >= 0 else n
         if over:
             self.parked.add("")
+            self._tell_emptied(buf, keep, end)
             self._put(buf, keep, b"", end)
         else:
             self._said(buf, keep, end)
@@ -288,6 +298,7 @@ class XmlGate(Document):
         """Empty a text of a transformation that spells a held host: it may become anybody's attribute."""
         if start < end and self._view.held_spelled(self._spelled(bytes(buf[start:end]))):
             self.parked.add("")
+            self._tell_emptied(buf, start, end)
             self._put(buf, start, b"", end)
 
     # -- what is no element
@@ -316,6 +327,7 @@ class XmlGate(Document):
                 return self._hold(resume, resume)
             if n - keep <= CAP:
                 return self._hold(keep, resume)
+            self._tell_emptied(buf, keep, n)
             self._put(buf, keep, b"<?consent-", keep + 2)
             self.parked.add("")
             return self._hold(resume, resume)
@@ -326,6 +338,7 @@ class XmlGate(Document):
             self.found.update(judged.found)
             if judged.held:
                 self.parked.update(judged.held)
+                self._tell_emptied(buf, keep, end)
                 self._put(buf, keep, b"<?consent-", keep + 2)
         return end
 
@@ -339,12 +352,14 @@ class XmlGate(Document):
         self._mode = None
         if match is None:
             self.parked.add("")
+            self._tell_emptied(buf, keep, min(n, keep + 9))
             self._put(buf, keep, b"", min(n, keep + 9))
             return min(n, keep + 9)
         if match[2] is not None:
             entities = _entities(bytes(match[2]), self._charset)
             if entities is None:
                 self.parked.add("")
+                self._tell_emptied(buf, keep, match.end())
                 self._put(buf, keep, bytes(match[1]) + b">", match.end())
             elif entities:
                 self._speak(replace(self._dialect, entities=entities))

@@ -20,6 +20,7 @@ from consent.web.forms import FormError
 from consent.web.origin import Provenance, provenance, safe_path
 from consent.web.policies import Policies
 from consent.web.receipt import Receipts
+from consent.web.violations import Violations
 
 logger = logging.getLogger("consent")
 
@@ -91,6 +92,7 @@ def build(site: Site) -> ASGIApp:
         Route("/erase", receipts.erase, methods=["POST"]),
         Route("/language", language, methods=["POST"]),
         Route("/assets/{name}", asset),
+        Route("/reports", Violations(site, answers).take, methods=["POST"]),
         Route("/audit/", audit.show),
         Route("/audit/login", audit.login, methods=["POST"]),
         Route("/audit/entries.jsonl", audit.jsonl),

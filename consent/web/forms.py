@@ -46,30 +46,31 @@ async def read(request: Request, *, limit: int) -> Form:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type not in (FORM, JSON):
         raise FormError(415)
-    body = await _body(request, limit)
+    content = await body(request, limit)
     try:
-        text = body.decode("utf-8")
+        text = content.decode("utf-8")
         fields = _from_json(text) if media_type == JSON else _from_form(text)
     except (ValueError, RecursionError):
         raise FormError(400) from None
     return Form(fields)
 
 
-async def _body(request: Request, limit: int) -> bytes:
+async def body(request: Request, limit: int) -> bytes:
+    """Return a body of at most `limit` bytes; raise FormError with 413 or 400."""
     declared = request.headers.get("content-length", "0")
     if not declared.isascii() or not declared.isdigit():
         raise FormError(400)
     if len(declared) > 18 or int(declared) > limit:
         raise FormError(413)
-    body = bytearray()
+    content = bytearray()
     try:
         async for chunk in request.stream():
-            body += chunk
-            if len(body) > limit:
+            content += chunk
+            if len(content) > limit:
                 raise FormError(413)
     except ClientDisconnect:
         raise FormError(400) from None
-    return bytes(body)
+    return bytes(content)
 
 
 def _from_form(text: str) -> dict[str, tuple[str, ...]]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
+
+from consent.cli.scanned.browser import on_path
 
 FLAGS = (
     "--headless",
@@ -16,7 +17,6 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 def find_chromium() -> str:
@@ -29,10 +29,9 @@ def find_chromium() -> str:
         if not Path(named).exists():
             raise FileNotFoundError(f"CONSENT_CHROMIUM names {named!r}, which does not exist")
         return named
-    for name in _NAMES:
-        path = shutil.which(name)
-        if path:
-            return path
+    path = on_path()
+    if path:
+        return path
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

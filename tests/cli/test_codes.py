@@ -10,6 +10,8 @@ import pytest
 from consent.cli.findings.finding import CODES, Severity
 from consent.errors import ConfigurationError
 from consent.ledger.checkpoint import Checkpoint, Signer
+from consent.settings import ConsentSettings
+from consent.site import Site
 from tests.cli.place import ORIGIN, SECRET, SERVICE, TOKEN, Change, Place, found, garbage, services
 
 ERROR, WARNING, INFO = Severity
@@ -50,6 +52,19 @@ def ahead(place: Place) -> None:
 def mode(path: str, bits: int) -> Change:
     """Return a change of a file's mode."""
     return lambda place: (place.folder / path).chmod(bits)
+
+
+def reported(*hosts: str, **values: object) -> Change:
+    """Return a change after which browsers have reported these hosts, each once as an image and once as a script."""
+
+    def change(place: Place) -> None:
+        place.set(**({"csp": "report-only"} | values))
+        site = Site(ConsentSettings.from_toml(place.config))
+        site.start()
+        site.reports.violations([(name, host) for host in hosts for name in ("img-src", "script-src-elem")])
+        site.close()
+
+    return change
 
 
 def template(name: str, content: str | bytes) -> Change:
@@ -110,15 +125,22 @@ CASES: list[tuple[str, Severity, str, str, Change]] = [
     ("C107", WARNING, "validity", "short", lambda p: p.set(validity="P27D")),
     ("C108", WARNING, "undeclared", "before anybody", lambda p: p.set(undeclared="allow")),
     ("C109", WARNING, "controller", "no name and no contact", lambda p: p.set(controller={"address": "1 Quay"})),
+    ("C120", WARNING, "csp", "'report'", lambda p: p.set(csp="enforce", undeclared="report")),
+    ("C121", INFO, "csp", "meridian.example", lambda p: p.set(csp="report-only")),
+    ("C122", WARNING, "x.example", "no service declares it (2 reports since 20", reported("x.example", "y.example")),
+    ("C122", WARNING, "www.youtube.com", "Built in are [services.youtube]", reported("www.youtube.com")),
+    ("C123", WARNING, "reader-stats", "nothing denies it (2 reports", reported("stats.meridian.example")),
+    ("C123", WARNING, "reader-stats", "was denied", reported("stats.meridian.example", csp="enforce")),
+    ("C124", WARNING, "static.meridian.example", "does not name it", reported("static.meridian.example")),
     (
-        "C120",
+        "C130",
         WARNING,
         "regimes",
         "US: a page",
         lambda p: p.set(cache="shared", regimes={"GB": "opt-in", "US": "opt-out"}),
     ),
     (
-        "C121",
+        "C131",
         WARNING,
         "services, reader-stats",
         "never starts",

@@ -1,7 +1,8 @@
 """Make odd documents from a grammar of pieces, and find in their parsed trees what would ask the tracker.
 
-The judge is turbohtml, a tree builder written by others, with scripting on and off. Run it by hand for more:
-`python -m tests.gate.fuzz --documents 200000 --seed 7`.
+The judge is turbohtml, a tree builder written by others, with scripting on and off; for XML it is expat. By hand:
+`python -m tests.gate.fuzz --documents 2000000 --seed 7 --jobs 2 --kind html`, and with Chromium as the judge
+`python -m tests.gate.fuzz_browser --documents 5000 --seed 7`.
 """
 
 from __future__ import annotations
@@ -9,13 +10,16 @@ from __future__ import annotations
 import argparse
 import random
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Any
 
 import turbohtml
 
 from consent.gate import css
 from consent.gate.address import read
+from tests.gate import fuzz_xml
 from tests.gate.example import gated
 
 LIVE = (
@@ -150,22 +154,49 @@ def judge(markup: str) -> tuple[int, list[str], bytes]:
     return before, [leak for scripting in (True, False) for leak in live(out, scripting=scripting)], out
 
 
+BLOCK = 2_000
+"""Documents of one seed; a block is made anew from its number and the seed of the run alone."""
+Found = tuple[int, list[tuple[str, list[str], bytes]]]
+
+
+def run_block(kind: str, seed: int, block: int, documents: int) -> Found:
+    """Judge one block of documents; return how many of them were live, and those that leak."""
+    random_ = random.Random(f"{seed} {block}")
+    make, judge_ = (document, judge) if kind == "html" else (fuzz_xml.document, fuzz_xml.judge)
+    alive = 0
+    leaking = []
+    for _ in range(documents):
+        markup = make(random_)
+        before, leaks, out = judge_(markup)
+        alive += before > 0
+        if leaks:
+            leaking.append((markup, leaks, out))
+    return alive, leaking
+
+
 def main() -> int:
     """Judge many documents, print those that leak, and return 1 if any does."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--documents", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--kind", choices=("html", "xml"), default="html")
     options = parser.parse_args()
-    random_ = random.Random(options.seed)
-    leaking = alive = 0
-    for _ in range(options.documents):
-        markup = document(random_)
-        before, leaks, out = judge(markup)
-        alive += before > 0
-        if leaks:
-            leaking += 1
-            sys.stdout.write(f"{leaks}\n  {markup!r}\n  {out!r}\n")
-    sys.stdout.write(f"{options.documents} documents, {alive} of them live, {leaking} leak\n")
+    blocks = [
+        (block, min(BLOCK, options.documents - at)) for block, at in enumerate(range(0, options.documents, BLOCK))
+    ]
+    done = alive = leaking = 0
+    began = time.monotonic()
+    with ProcessPoolExecutor(options.jobs) as pool:
+        jobs = {pool.submit(run_block, options.kind, options.seed, block, count): count for block, count in blocks}
+        for job in as_completed(jobs):
+            living, leaks = job.result()
+            done, alive, leaking = done + jobs.pop(job), alive + living, leaking + len(leaks)
+            for markup, found, out in leaks:
+                sys.stdout.write(f"{found}\n  {markup!r}\n  {out!r}\n")
+            rate = done / (time.monotonic() - began)
+            sys.stdout.write(f"{done} documents, {alive} of them live, {leaking} leak, {rate:.0f} a second\n")
+            sys.stdout.flush()
     return int(leaking > 0)
 
 

@@ -27,7 +27,8 @@ Visit = Callable[[Iterable[str]], None]
 
 
 @contextmanager
-def _browsing(listener: Listener, *, scripting: bool) -> Iterator[Visit]:
+def browsing(listener: Listener, *, scripting: bool) -> Iterator[Visit]:
+    """Start a browser for which every host is the listener, and give a function that visits paths of the site."""
     arguments = [*FLAGS, f"--host-resolver-rules=MAP * 127.0.0.1:{listener.port}", "--ignore-certificate-errors"]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=arguments)
@@ -48,7 +49,8 @@ def _browsing(listener: Listener, *, scripting: bool) -> Iterator[Visit]:
         browser.close()
 
 
-def _asked(listener: Listener) -> list[str]:
+def asked(listener: Listener) -> list[str]:
+    """Return the paths that were asked of the tracker."""
     return sorted(path for host, path in listener.asked if host == TRACKER or host.endswith("." + TRACKER))
 
 
@@ -69,15 +71,15 @@ def test_no_collected_case_reaches_the_tracker(scripting: bool, tmp_path: Path) 
         return content_type, body if way == "raw" else gated(body, charset=charset)[0]
 
     listener = Listener(answer, tmp_path)
-    with _browsing(listener, scripting=scripting) as visit:
+    with browsing(listener, scripting=scripting) as visit:
         visit(f"/gated/{identity}" for identity in bodies)
-        assert _asked(listener) == []
+        assert asked(listener) == []
         visit(f"/raw/{identity}" for identity in bodies)
     listener.close()
     key = "live_with_scripting" if scripting else "live_without_scripting"
     # `http:host` without slashes names a host on pages of another scheme only, and this page is served in clear.
     expected = {str(case["id"]) for case in CASES if case[key]} - {"noslash"}
-    assert {_case_id(path) for path in _asked(listener)} >= expected
+    assert {_case_id(path) for path in asked(listener)} >= expected
 
 
 # Each of these was seen to reach the tracker past a gate that read it otherwise than Chromium does.
@@ -111,12 +113,12 @@ def test_no_known_evasion_reaches_the_tracker(scripting: bool, tmp_path: Path) -
         return "text/html; charset=utf-8", bodies[name].encode() if way == "raw" else gated(bodies[name])[0]
 
     listener = Listener(answer, tmp_path)
-    with _browsing(listener, scripting=scripting) as visit:
+    with browsing(listener, scripting=scripting) as visit:
         visit(f"/gated/{name}" for name in bodies)
-        assert _asked(listener) == []
+        assert asked(listener) == []
         visit(f"/raw/{name}" for name in bodies)
     listener.close()
-    assert {_case_id(path) for path in _asked(listener)} >= set(bodies)
+    assert {_case_id(path) for path in asked(listener)} >= set(bodies)
 
 
 @pytest.mark.parametrize("scripting", [True, False], ids=["scripting", "no-scripting"])
@@ -135,12 +137,12 @@ def test_no_live_xml_reaches_the_tracker(scripting: bool, tmp_path: Path) -> Non
         return content_type, body.decode().encode("utf-16le") if name == "utf-16" else body
 
     listener = Listener(answer, tmp_path)
-    with _browsing(listener, scripting=scripting) as visit:
+    with browsing(listener, scripting=scripting) as visit:
         visit(f"/gated/{name}" for name in served)
-        assert _asked(listener) == []
+        assert asked(listener) == []
         visit(f"/raw/{name}" for name in served)
     listener.close()
-    assert {_case_id(path) for path in _asked(listener)} >= set(documents)
+    assert {_case_id(path) for path in asked(listener)} >= set(documents)
 
 
 _PARKED = """<!doctype html><script src="/consent.js" data-prefix="/privacy"
@@ -186,11 +188,11 @@ def _visit_fuzzed(documents: list[str], scripting: bool, folder: Path) -> list[s
         return "text/html; charset=utf-8", gated(documents[int(number)])[0]
 
     listener = Listener(answer, folder)
-    with _browsing(listener, scripting=scripting) as visit:
+    with browsing(listener, scripting=scripting) as visit:
         visit(f"/{number}" for number in range(len(documents)))
     listener.close()
     assert sum(host == SITE for host, _ in listener.asked) >= len(documents)
-    return _asked(listener)
+    return asked(listener)
 
 
 @pytest.mark.parametrize("scripting", [True, False], ids=["scripting", "no-scripting"])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consent.gate.charset import Kind, Transcoder, codec, decodable, named, sniff
+from consent.gate.charset import LABELS, Kind, Transcoder, codec, decodable, named, sniff, sniff_xml
 from consent.gate.html import Gate
 from tests.gate.example import NOBODY, gated
 
@@ -48,6 +48,37 @@ def test_everything_else_is_scanned_as_bytes(label: str) -> None:
     """No other encoding hides an angle bracket or a quote in a character."""
     assert decodable(label) is Kind.BYTES
     assert codecs.lookup(codec(label))
+
+
+@pytest.mark.parametrize("label", sorted(LABELS))
+def test_a_page_under_every_label_is_gated(label: str) -> None:
+    """Every label of the Encoding Standard names an encoding whose pages are gated, in the header and in `meta`."""
+    assert named(f" {label.upper()}\n") == named(label) is not None
+    declared = sniff(f"text/html; charset={label}", b"")
+    inside = sniff("text/html", f"<meta charset={label}>".encode())
+    for charset in (declared, inside):
+        wide = decodable(charset) is Kind.TRANSCODE
+        body = "<p>x</p><script src=//tracker.test></script>".encode(codec(charset) if wide else "ascii")
+        out, gate = gated(body, charset=charset)
+        assert gate.parked == {"tracker"}
+        assert "data-consent-src=//tracker.test" in out.decode(codec(charset))
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "name"),
+    [
+        ("text/xml; charset=koi8-r", b"\xef\xbb\xbf<r/>", "utf-8"),
+        ("text/xml; charset=koi8-r", b"<?xml version='1.0' encoding='utf-8'?>", "koi8-r"),
+        ("text/xml", "<?xml version='1.0'?>".encode("utf-16-le"), "utf-16le"),
+        ("text/xml", "<?xml version='1.0'?>".encode("utf-16-be"), "utf-16be"),
+        ("text/xml", b"<?xml version='1.0' encoding='shift_jis'?>", "shift_jis"),
+        ("text/xml", b"<?xml version='1.0' encoding='utf-16'?>", "utf-8"),
+        ("text/xml", b"<r/>", "utf-8"),
+    ],
+)
+def test_the_encoding_of_xml_is_found_in_the_browsers_order(content_type: str, body: bytes, name: str) -> None:
+    """Byte-order mark, header, the bytes of the declaration, what it says."""
+    assert sniff_xml(content_type, body) == name
 
 
 @given(st.text())

@@ -1,4 +1,4 @@
-"""Narrow a Content-Security-Policy."""
+"""Narrow a Content-Security-Policy, and find what it cannot deny."""
 
 from __future__ import annotations
 
@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consent.gate.csp import narrow
+from consent.gate.csp import Narrowing
+
+
+def narrow(policy: str, *held: str) -> str:
+    """Return a policy narrowed by these hosts."""
+    return Narrowing(held or ("tracker.test",)).narrow(policy)
+
+
+def undenied(*policies: str, held: str = "tracker.test") -> tuple[str, ...]:
+    """Return why these policies cannot deny one host."""
+    return Narrowing([held], declared=[held]).undenied(policies)
 
 
 @pytest.mark.parametrize(
@@ -20,68 +30,86 @@ from consent.gate.csp import narrow
         ("frame-src tracker.test *.tracker.test", "frame-src 'none'"),
         ("script-src TRACKER.test. x.test", "script-src x.test"),
         ("default-src 'none'; report-uri https://tracker.test/r /own", "default-src 'none'; report-uri /own"),
+        ("default-src 'none'; report-uri //tracker.test/r", "default-src 'none'"),
         ("img-src a.test; img-src tracker.test", "img-src a.test; img-src tracker.test"),
         ("script-src 'self', script-src tracker.test", "script-src 'self', script-src 'none'"),
         ("sandbox tracker.test; form-action tracker.test", "sandbox tracker.test; form-action tracker.test"),
         ("script-src tracker.test.evil nottracker.test", "script-src tracker.test.evil nottracker.test"),
         ("script-src 'sha256-tracker.test='", "script-src 'sha256-tracker.test='"),
+        ("script-src * https: *.test 'strict-dynamic'", "script-src * https: *.test 'strict-dynamic'"),
         ("", ""),
     ],
 )
 def test_exact_sources_of_held_hosts_go(policy: str, narrowed: str) -> None:
     """What names a held host goes, an emptied list denies, and the rest keeps place and spelling."""
-    assert narrow(policy, held_hosts=["tracker.test"]) == (narrowed, [])
+    assert narrow(policy) == narrowed
+
+
+def test_each_response_keeps_its_own_nonces() -> None:
+    """What is remembered for a policy serves all its nonces, in their order."""
+    narrowing = Narrowing(["tracker.test"])
+    for number in range(3):
+        policy = f"script-src 'nonce-a{number}' tracker.test; style-src 'nonce-b{number}'"
+        assert narrowing.narrow(policy) == f"script-src 'nonce-a{number}'; style-src 'nonce-b{number}'"
+    assert narrowing.narrow("script-src '\0' 'nonce-a' tracker.test") == "script-src 'nonce-a' '\0'"
 
 
 @pytest.mark.parametrize(
-    ("policy", "source"),
+    ("policies", "reasons"),
     [
-        ("script-src *", "*"),
-        ("img-src https:", "https:"),
-        ("img-src *.test", "*.test"),
-        ("script-src 'nonce-x' 'strict-dynamic'", "'strict-dynamic'"),
-        ("img-src https://*", "https://*"),
+        (["default-src *"], ["has default-src with *, and cannot deny tracker.test"]),
+        (["default-src 'none'; img-src https:"], ["has img-src with https:, and cannot deny tracker.test"]),
+        (["default-src 'self'; img-src *.test"], ["has img-src with *.test, and cannot deny tracker.test"]),
+        (["default-src 'self'; img-src https://*"], ["has img-src with https://*, and cannot deny tracker.test"]),
+        (
+            ["default-src 'none'; script-src 'nonce-x' 'strict-dynamic'"],
+            ["has script-src with 'strict-dynamic', and cannot deny tracker.test"],
+        ),
+        (["default-src 'self' 'unsafe-inline' 'unsafe-eval' data: *.other.test"], []),
+        (["default-src 'self'; script-src-elem https:; script-src 'self'"], ["has script-src-elem with https:"]),
+        (["default-src 'self'; frame-src https:", "child-src 'none'"], []),
+        (["default-src https:", "default-src *, default-src 'self'"], []),
+        (["default-src https:", "img-src 'self'"], ["has default-src with https:"]),
+        (["script-src 'self'"], ["says nothing of style-src, img-src, font-src, connect-src, media-src, object-src"]),
+        (["frame-ancestors 'self'; upgrade-insecure-requests"], []),
+        ([""], []),
+        ([], []),
     ],
 )
-def test_what_a_policy_cannot_deny_is_a_finding(policy: str, source: str) -> None:
-    """An open source stays, and is named."""
-    narrowed, findings = narrow(policy, held_hosts=["tracker.test"])
-    assert narrowed == policy
-    assert findings == [f"{policy.split()[0]} allows {source}, so the policy cannot deny tracker.test"]
-
-
-def test_enforcing_spells_out_what_is_allowed() -> None:
-    """Open sources give way to the list, where the first of them stood."""
-    policy = "script-src 'nonce-x' https: 'strict-dynamic' tracker.test; img-src data: *"
-    narrowed, findings = narrow(policy, held_hosts=["tracker.test"], enforce=["https://player.test"])
-    assert narrowed == "script-src 'nonce-x' 'self' https://player.test; img-src data: 'self' https://player.test"
-    assert findings == []
+def test_what_policies_together_cannot_deny(policies: list[str], reasons: list[str]) -> None:
+    """A load is denied where one policy denies it; what is open in all is told with the source that opens it."""
+    found = undenied(*policies)
+    assert len(found) == len(reasons)
+    assert all(told.startswith(reason) for told, reason in zip(found, reasons, strict=True))
 
 
 @pytest.mark.parametrize(
     ("held", "policy", "narrowed", "findings"),
     [
-        ("maps.test/embed", "frame-src maps.test/embed/x", "frame-src 'none'", 0),
-        ("maps.test/embed", "frame-src maps.test", "frame-src maps.test", 1),
-        ("localhost:8001", "img-src localhost:8001 localhost:9000", "img-src localhost:9000", 0),
-        ("localhost:8001", "img-src localhost:*", "img-src localhost:*", 1),
+        ("maps.test/embed", "default-src maps.test/embed/x", "default-src 'none'", 0),
+        ("maps.test/embed", "default-src maps.test", "default-src maps.test", 1),
+        ("localhost:8001", "default-src localhost:8001 localhost:9000", "default-src localhost:9000", 0),
+        ("localhost:8001", "default-src localhost:*", "default-src localhost:*", 1),
     ],
 )
 def test_paths_and_ports_are_kept_apart(held: str, policy: str, narrowed: str, findings: int) -> None:
     """A source that allows more than the held part of a host stays, and is named."""
-    result, found = narrow(policy, held_hosts=[held])
-    assert (result, len(found)) == (narrowed, findings)
+    assert narrow(policy, held) == narrowed
+    assert len(undenied(narrowed, held=held)) == findings
 
 
 @given(st.text(alphabet=st.sampled_from("abc*:/.;, '\"-\t1"), max_size=60))
 def test_nothing_raises_and_nothing_is_added(policy: str) -> None:
     """Without held hosts a policy is as it was; narrowing twice changes nothing more."""
-    assert narrow(policy, held_hosts=[]) == (policy, [])
-    once, _ = narrow(policy, held_hosts=["a.b"])
-    assert narrow(once, held_hosts=["a.b"])[0] == once
+    assert Narrowing([]).narrow(policy) == policy
+    once = narrow(policy, "a.b")
+    assert narrow(once, "a.b") == once
+    undenied(policy, held="a.b")
 
 
 def test_the_order_of_held_hosts_does_not_matter() -> None:
     """The header is the same in every process."""
     policy = "script-src b.test a.test https:; img-src *.test"
-    assert narrow(policy, held_hosts={"a.test", "b.test"}) == narrow(policy, held_hosts=["b.test", "a.test"])
+    one, other = ({"a.test", "b.test"}, ["b.test", "a.test"])
+    assert Narrowing(one).narrow(policy) == Narrowing(other).narrow(policy) == "script-src https:; img-src *.test"
+    assert Narrowing(one, declared=one).undenied([policy]) == Narrowing(other, declared=other).undenied([policy])

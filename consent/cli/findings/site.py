@@ -114,7 +114,7 @@ def _shared(settings: ConsentSettings) -> Iterator[Finding]:
     loose = sorted(country for country, regime in settings.regimes.items() if regime.open)
     if loose:
         yield warning(
-            "C120",
+            "C130",
             "regimes",
             f"{', '.join(loose)}: a page that is everybody's follows the strictest one, so nothing runs before a yes",
             'Remove the regimes, or set cache = "private"',
@@ -122,7 +122,7 @@ def _shared(settings: ConsentSettings) -> Iterator[Finding]:
     late = sorted(key for key in settings.services if _needs_a_reload(settings, key))
     if late:
         yield warning(
-            "C121",
+            "C131",
             f"services, {' '.join(late)}",
             "the page that a reload brings is the same one, so a service that cannot start late never starts",
             'Set revive = "in-place" if it can, or cache = "private"',
