@@ -25,8 +25,10 @@ from consent.ledger.entry import Draft
 from consent.ledger.export import Span, write_csv, write_jsonl
 from consent.ledger.ledger import Ledger
 from consent.ledger.merkle import Frontier, leaf_hash
+from consent.ledger.postgres import PostgresStore
 from consent.ledger.sqlite import SqliteStore
-from consent.ledger.store import Document
+from consent.ledger.store import Document, Durability, Store
+from tests.ledger.cluster import Server, replicated
 
 ORIGIN = "https://meridian.example"
 SIGNER = Signer("meridian.example", seed=b"b" * 32)
@@ -84,10 +86,10 @@ def bench_store(folder: Path) -> None:
                     store.append(drafts[first : first + size], now=1_795_343_400)
 
 
-def bench_ledger(folder: Path) -> None:
+def bench_ledger(what: str, *, make: Callable[[str], Store]) -> None:
     """Record from coroutines, so many in flight, with the time each waits."""
-    for flight, count in ((1, 1_000), (64, 16_000), (256, 16_000)):
-        ledger = Ledger(store_in(folder, name=f"ledger-{flight}.db"), signer=SIGNER)
+    for flight, count in ((1, 1_000), (64, 16_000), (256, 32_000)):
+        ledger = Ledger(make(f"ledger-{flight}.db"), signer=SIGNER)
         ledger.start()
         waits: list[float] = []
 
@@ -100,11 +102,47 @@ def bench_ledger(folder: Path) -> None:
         async def crowd(*, flight: int = flight) -> None:
             await asyncio.gather(*[visitor(first) for first in range(flight)])
 
-        with measured(f"ledger, {flight} in flight", count=count):
+        with measured(f"{what}, {flight} in flight", count=count):
             asyncio.run(crowd())
         cuts = statistics.quantiles(waits, n=100)
         print(f"{'':<44} p50 {cuts[49] * 1e3:.2f} ms, p99 {cuts[98] * 1e3:.2f} ms")
         ledger.close()
+
+
+def bench_postgres() -> None:
+    """Record in PostgreSQL, alone and with a standby to wait for, beside one commit a row and beside raw batches."""
+    with replicated() as (primary, *_):
+        for what, names in (("alone", ""), ("standby", "ANY 1 (b, c)")):
+            primary.configure(synchronous_standby_names=names)
+            durability = Durability.SYNCHRONOUS if names else Durability.SINGLE
+            bench_rows(primary, what=f"rows, {what}")
+
+            def make(name: str, *, durability: Durability = durability) -> Store:
+                return PostgresStore(primary.address(primary.database()), origin=ORIGIN, durability=durability)
+
+            bench_ledger(f"PostgreSQL, {what}", make=make)
+            drafts = [draft(number) for number in range(51_200)]
+            with closing(make("store")) as store:
+                store.open()
+                with measured(f"PostgreSQL, {what}, 512 in a statement", count=len(drafts)):
+                    for first in range(0, len(drafts), 512):
+                        store.append(drafts[first : first + 512], now=1_795_343_400)
+
+
+def bench_rows(server: Server, *, what: str) -> None:
+    """Insert rows of the size of an entry without any ledger: one in a commit, and 512."""
+    body = bytes(900)
+    with server.connect(server.database()) as connection:
+        connection.execute("CREATE TABLE raw (number bigint PRIMARY KEY, body bytea)")
+        with measured(f"{what}, one commit each", count=500):
+            for number in range(500):
+                connection.execute("INSERT INTO raw VALUES (%s, %s)", (number, body))
+        with measured(f"{what}, 512 in a statement", count=51_200):
+            for first in range(500, 51_700, 512):
+                connection.execute(
+                    "INSERT INTO raw SELECT * FROM unnest(%b::bigint[], %b)",
+                    (list(range(first, first + 512)), [body] * 512),
+                )
 
 
 def fill(folder: Path, *, count: int) -> None:
@@ -175,7 +213,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         bench_store(folder)
-        bench_ledger(folder)
+        bench_ledger("SQLite", make=lambda name: store_in(folder, name=name))
+        bench_postgres()
         fill(folder, count=count)
         for stage_name in ("nothing", "jsonl", "csv", "bundle", "leaves", "verify"):
             subprocess.run([sys.executable, __file__, stage_name, name], check=True)  # noqa: S603 - our own file

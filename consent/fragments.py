@@ -17,6 +17,7 @@ from consent.choice.canonical import canonical
 from consent.choice.consent import Consent
 from consent.choice.notice import Notice
 from consent.choice.status import Status
+from consent.embed import described
 from consent.errors import ConfigurationError
 from consent.pages import Pages
 
@@ -79,7 +80,15 @@ class Fragments:
         rest = ' data-rest=""' if hold_rest else ""
         return f'<script src="{escape(address)}" data-hosts="{escape(claims)}"{rest}></script>'.encode("ascii")
 
-    def placeholder(self, consent: Consent, *, service: str, tag: str, next_path: str) -> bytes:
+    def placeholder(
+        self,
+        consent: Consent,
+        *,
+        service: str,
+        tag: str,
+        about: tuple[tuple[str, str], ...] = (),
+        next_path: str,
+    ) -> bytes:
         """Return what stands where an embed of a declared service is parked; nothing for a service without a name."""
         entry = next((s for s in consent.notice.content["services"] if s["key"] == service), None)
         if entry is None:
@@ -93,11 +102,12 @@ class Fragments:
                 service={"key": service, "title": entry["title"], "provider": entry["terms"]["provider"]},
                 purpose=purposes[entry["terms"]["purpose"]],
                 tag=tag,
+                embed=embed,
                 objected=objected,
             )
 
-        objected = service in consent.objected
-        return self._filled(("placeholder", consent.notice.digest, service, tag, objected), render, next_path)
+        objected, embed = service in consent.objected, described(about)
+        return self._filled(("placeholder", consent.notice.digest, service, tag, embed, objected), render, next_path)
 
     def rendering(self, notice: Notice) -> bytes:
         """Return how a notice looked, as canonical JSON: the banner's HTML, and the digests of script and style."""
@@ -164,10 +174,11 @@ def banner_context(notice: Notice, consent: Consent | None, prefix: str) -> dict
         for purpose in content["purposes"]
         if purpose["asked"] and any(notice.purpose_of(key) == purpose["key"] for key in named)
     ]
-    asked_again = consent is not None and consent.choice is not None
+    asked_again = consent is not None and not _first_asked(consent)
     return {
         "purposes": purposes,
         "services_count": len(services),
+        "same": _same_provider(content["services"]),
         "open": bool(running),
         "validity": content["validity"],
         "policies": [
@@ -179,6 +190,25 @@ def banner_context(notice: Notice, consent: Consent | None, prefix: str) -> dict
         "reject_carried": carried(consent, accept=()) if consent is not None and asked_again else None,
         "gpc": consent is not None and consent.gpc,
     }
+
+
+def _first_asked(consent: Consent) -> bool:
+    """Tell whether all that is left to ask was never answered, and is what it was when the visitor last chose."""
+    old, new = consent.asked_under, consent.notice
+    if consent.choice is None or old is None:
+        return True
+    stands = {*old.purposes, *(key for key, terms in old.services.items() if new.services.get(key) == terms)}
+    chosen = consent.choice
+    said = {key for key in old.services if chosen.says(key, purpose=old.purpose_of(key)) is not None}
+    return old.revision == new.revision and consent.asking <= stands - said - chosen.purposes.keys()
+
+
+def _same_provider(services: list[dict[str, Any]]) -> list[list[str]]:
+    """Return the keys of services that come from one company, where there are several; every other has its own."""
+    keys: dict[str, list[str]] = {}
+    for service in services:
+        keys.setdefault(service["terms"]["provider"] or service["key"], []).append(service["key"])
+    return [together for together in keys.values() if len(together) > 1]
 
 
 def in_use(consent: Consent) -> frozenset[str]:

@@ -9,7 +9,7 @@ from xml.parsers import expat
 from consent.gate import charset, sheet
 from consent.gate.document import Document
 from consent.gate.html import Gate, nested
-from consent.gate.insert import NOTHING, Insert
+from consent.gate.insert import NOTHING, Attributes, Insert
 from consent.gate.rules import View
 from consent.gate.sheet import SheetGate
 from consent.gate.xml import XmlGate
@@ -100,8 +100,8 @@ def gated_whole(
 def _well_formed(insert: Insert) -> Insert:
     """Return what can be written into XML: with a mistake in it, nobody could read the page."""
 
-    def placeholder(service: str, tag: str) -> bytes:
-        return _checked(insert.placeholder(service, tag))
+    def placeholder(service: str, tag: str, about: Attributes) -> bytes:
+        return _checked(insert.placeholder(service, tag, about))
 
     return Insert(
         banner=_checked(insert.banner),

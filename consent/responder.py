@@ -421,7 +421,9 @@ class Responder:
             first_gated=_fitted(fragments.assets(consent), page) if consent.answered else b"",
             also_granted=True,
             watch=_fitted(self._site.watch(consent.allowed), page),
-            placeholder=lambda service, tag: fragments.placeholder(consent, service=service, tag=tag, next_path=path),
+            placeholder=lambda service, tag, about: fragments.placeholder(
+                consent, service=service, tag=tag, about=about, next_path=path
+            ),
         )
 
     # -- headers

@@ -27,6 +27,7 @@ from consent.choice.lifetime import Lifetime
 from consent.choice.regimes import Regime
 from consent.errors import ConfigurationError
 from consent.gate.rules import Undeclared
+from consent.ledger.store import Durability
 
 PREFIX = "CONSENT_"
 CONFIG_VARIABLE = "CONSENT_CONFIG"
@@ -78,8 +79,10 @@ class ConsentSettings(BaseSettings):
     """The folder with `<slug>/<version>.<language>.md`."""
     templates_dir: Path | None = None
     """A folder whose templates are taken instead of ours of the same name."""
-    ledger: str = "sqlite:///consent.db"
-    """Where choices are recorded."""
+    ledger: str = Field(default="sqlite:///consent.db", repr=False)
+    """Where choices are recorded: `sqlite:///PATH` or `postgresql://…`."""
+    durability: Durability = Durability.SINGLE
+    """What keeps an acknowledged entry when the primary PostgreSQL server is lost."""
     ledger_key: SecretStr | None = None
     """What signs checkpoints; without it a key is made beside the ledger."""
     queue_dir: Path = Path("consent-queue")

@@ -52,7 +52,7 @@ logger = logging.getLogger("consent")
 MEMORY = ":memory:"
 NO_ORIGIN = "http://localhost"
 """Names the ledger of a site that has not said where it lives."""
-SHOWN_WHEN_ASKING = ("banner.", "choices.", "purpose.", "service.")
+SHOWN_WHEN_ASKING = ("banner.", "choices.", "placeholder.", "purpose.", "service.")
 NOT_DRAWN = {"secret_keys", "ledger", "ledger_key", "queue_dir", "audit_tokens", "max_body"}
 """Settings that no page shows anything of."""
 LOOK_AGAIN_SECONDS = 10.0
@@ -403,7 +403,10 @@ def ledger_from(
         store = store_from(settings.ledger, settings=settings, origin=origin)
     return Ledger(
         store,
-        signer=lambda: signer_from(settings, origin=origin),
+        # Without a folder to make a key in there is nothing to wait for: what is missing is said at once.
+        signer=signer_from(settings, origin=origin)
+        if is_postgres(settings.ledger)
+        else lambda: signer_from(settings, origin=origin),
         queue_dir=settings.path(settings.queue_dir),
         outside=outside_of(settings),
         outlets=outlets_of(settings),
@@ -436,19 +439,44 @@ def outlets_of(settings: ConsentSettings) -> Outlets:
 
 
 def store_from(address: str, *, settings: ConsentSettings, origin: str) -> Store:
-    """Return the store at an address such as `sqlite:///consent.db`, whose path starts from the settings' folder."""
+    """Return the store at an address such as `sqlite:///consent.db`, whose path starts from the settings' folder.
+
+    Raises ConfigurationError for anything else than an SQLite file and a PostgreSQL database.
+    """
+    if is_postgres(address):
+        try:
+            from consent.ledger.postgres import PostgresStore
+        except ImportError as error:
+            raise ConfigurationError(
+                f"PostgreSQL cannot be used ({error})", place="ledger", remedy="pip install 'asgi-consent[postgres]'"
+            ) from None
+        return PostgresStore(address, origin=origin, durability=settings.durability)
     scheme, separator, path = address.partition(":///")
     if scheme != "sqlite" or not separator or not path:
+        # What is not understood is not shown: it may hold a password.
         raise ConfigurationError(
-            f"{address!r} is not a ledger", place="ledger", remedy="Write it as 'sqlite:///consent.db'"
+            f"{scheme.partition(':')[0]!r} is not the beginning of a ledger's address",
+            place="ledger",
+            remedy="Write it as 'sqlite:///consent.db' or 'postgresql://user@host/database'",
         )
     return SqliteStore(path if path == MEMORY else settings.path(Path(path)), origin=origin)
 
 
+def is_postgres(address: str) -> bool:
+    """Tell whether an address is meant for PostgreSQL, by its scheme."""
+    return address.partition(":")[0] in ("postgresql", "postgres")
+
+
 def signer_from(settings: ConsentSettings, *, origin: str) -> Signer:
-    """Return what signs checkpoints: the configured key, else one kept beside the ledger."""
+    """Return what signs checkpoints: the configured key, else one kept beside an SQLite ledger."""
     if settings.ledger_key is not None:
         return Signer.from_text(settings.ledger_key.get_secret_value())
+    if is_postgres(settings.ledger):
+        raise ConfigurationError(
+            "a ledger in PostgreSQL has no folder to keep its key in",
+            place="CONSENT_LEDGER_KEY",
+            remedy="Set it to the key that signs this ledger, PRIVATE+KEY+name+id+key; all workers share one",
+        )
     _, _, path = settings.ledger.partition(":///")
     if path == MEMORY:
         return Signer.generate(note_name(origin))

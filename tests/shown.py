@@ -12,6 +12,7 @@ from markupsafe import Markup
 from consent.assets import load
 from consent.choice.catalogue import Catalogue, Cookie, Purpose, Service
 from consent.choice.notice import PolicyReference, build
+from consent.embed import Embed
 from consent.pages import Pages
 
 STATIC = Path(__file__).parents[1] / "consent" / "web" / "static"
@@ -130,6 +131,7 @@ def banner(**facts: Any) -> dict[str, Any]:
     fields = {
         "purposes": asked,
         "services_count": 3,
+        "same": [["reader-stats", "odd"], ["vidbox", "other"]],
         "open": False,
         "validity": "P6M",
         "policies": [
@@ -176,6 +178,7 @@ def choices(*, granted: bool, on: bool = False) -> dict[str, Any]:
         "cookies_seen": [{"name": "_rs", "service_title": "Reader statistics"}, {"name": ODD, "service_title": None}],
         "flash": {"kind": "saved", "kept": ["Reader statistics"], "undeletable": undeletable, "changed": [ODD]},
         "service": "vidbox",
+        "in_place": False,
         "clear": ["rs.queue", "odd.*"],
     }
     return common() | fields | ({} if granted else {"flash": None, "clear": None})
@@ -242,7 +245,14 @@ def every(language: str) -> dict[str, tuple[str, dict[str, Any]]]:
         entry | {"kind": "gap", "status": None, "notice": None, "allowed": None},
         entry | {"kind": "policy-published", "status": None, "notice": None, "allowed": None, "policy": text},
     ]
-    held = {"service": {"key": "odd", "title": ODD, "provider": ODD}, "purpose": {"key": "media", "title": "Media"}}
+    held: dict[str, Any] = {
+        "service": {"key": "odd", "title": ODD, "provider": ODD},
+        "purpose": {"key": "media", "title": "Media"},
+    }
+    held |= {"tag": "iframe", "embed": Embed()}
+    told = Embed(
+        width="640", height="100%", classes="cst-x", title=ODD, preview="/p.jpg", fallback="https://odd.example/"
+    )
     listed = named | {"version": "2", "effective": date(2026, 10, 1), "href": "/x", "history_href": "/x/history"}
     given: dict[str, tuple[str, dict[str, Any]]] = {
         "banner": ("consent_banner.html", banner()),
@@ -258,10 +268,12 @@ def every(language: str) -> dict[str, tuple[str, dict[str, Any]]]:
         "once form": ("consent_once_form.html", {}),
         "script": ("consent_script.html", {"clear": ["a", "b*"]}),
         "assets": ("consent_assets.html", {}),
-        "placeholder": ("consent_placeholder.html", held | {"tag": "iframe"}),
-        "placeholder, objected": ("consent_placeholder.html", held | {"tag": "iframe", "objected": True}),
+        "placeholder": ("consent_placeholder.html", held),
+        "placeholder, described": ("consent_placeholder.html", held | {"embed": told}),
+        "placeholder, objected": ("consent_placeholder.html", held | {"objected": True}),
         "page": ("consent_page.html", {}),
         "choices": ("consent_choices.html", choices(granted=False)),
+        "choices, in place": ("consent_choices_part.html", choices(granted=True) | {"in_place": True}),
         "choices, given": ("consent_choices.html", choices(granted=True)),
         "choices, open": ("consent_choices.html", choices(granted=False, on=True)),
         "index": ("consent_index.html", stands | {"policies": [listed], "checkpoint": f"{ODD}\n3\n"}),

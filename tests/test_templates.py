@@ -12,7 +12,7 @@ import pytest
 from tests import shown
 
 VOID = frozenset(["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"])
-PHRASING = frozenset({"a", "button", "span", "strong"})
+PHRASING = frozenset({"a", "button", "img", "span", "strong", "svg"})
 BLOCKED = re.compile(r"cookie-?(banner|bar|consent|notice|law)|consent-?(banner|bar|popup|notice)|gdpr|onetrust|cmp")
 """What names of classes and ids look like that filter lists hide."""
 CASES = [(language, name) for language in shown.LANGUAGES for name in shown.every(language)]
@@ -91,7 +91,7 @@ def test_markup_is_well_formed_and_points_to_itself(language: str, name: str) ->
     page = Markup(rendered(name, language))
     ids = [e["id"] for e in page.elements if e["id"]]
     assert len(ids) == len(set(ids))
-    known = {*ids, "cst-once"}
+    known = {*ids, "cst-once", "cst-always"}
     for element in page.elements:
         for attribute in ("aria-labelledby", "aria-describedby", "form", "for"):
             assert set(element[attribute].split()) <= known
@@ -190,7 +190,7 @@ def test_banner_says_what_runs_unasked(language: str, told: list[str], buttons: 
     ]
     assert "We ask to use" not in region.text
     again = Markup(rendered("banner, open, asked again", language))
-    assert {button["value"] for button in again.all("button")} == {"save"}
+    assert {button["value"] for button in again.all("button", name="choice")} == {"save"}
     assert not {button.text for button in again.all("button")} & {"Accept these", "Прийняти це"}
 
 
@@ -237,7 +237,7 @@ def test_audit_rows_say_what_they_are_about() -> None:
 def test_banner_asked_again_keeps_what_was_answered() -> None:
     """Carry every earlier yes and no in hidden fields, with what changed added or left out."""
     page = Markup(rendered("banner, asked again"))
-    accept, reject = (hidden(page, form) for form in page.all("form"))
+    accept, reject = (hidden(page, form) for form in page.all("form", method="post"))
     told = [("notice", shown.DIGEST), ("next", "/en/news/river?page=2"), ("layer", "banner")]
     assert accept == [*told, ("purpose", "analytics"), ("purpose", "media"), ("except", "vidbox")]
     assert reject == [*told, ("purpose", "analytics")]
@@ -250,6 +250,15 @@ def test_banner_names_every_purpose_and_how_many_services() -> None:
     for words in ("The Meridian", "analytics", "media", "3 services", "6 months", "Privacy policy", "Cookie policy"):
         assert words in region.text
     assert "necessary" not in region.text
+
+
+def test_the_three_answers_of_the_banner_look_the_same() -> None:
+    """Give accept, reject and choose the same element and class, in this order; choosing is a form of its own."""
+    buttons = Markup(rendered("banner")).all("button")
+    assert [button["value"] for button in buttons] == ["accept_all", "reject_all", ""]
+    assert {button["class"] for button in buttons} == {"cst-button"}
+    assert buttons[2].form is not None
+    assert (buttons[2].form["action"], buttons[2].form["method"]) == ("/privacy/choices", "")
 
 
 def test_banner_is_a_region_and_not_modal() -> None:
@@ -314,18 +323,47 @@ def test_enter_in_the_form_saves_and_never_accepts() -> None:
 
 
 @pytest.mark.parametrize("language", shown.LANGUAGES)
-@pytest.mark.parametrize("name", ["placeholder", "placeholder, objected"])
+@pytest.mark.parametrize("name", ["placeholder", "placeholder, described", "placeholder, objected"])
 def test_placeholder_is_phrasing_content(language: str, name: str) -> None:
     """Stand inside a paragraph without closing it."""
     page = Markup(rendered(name, language))
     assert {element.tag for element in page.elements} <= PHRASING
 
 
-def test_placeholder_loads_once_unless_the_signal_objects() -> None:
-    """Offer the button that the small form sends, but not where it would be refused."""
-    (button,) = Markup(rendered("placeholder")).all("button")
-    assert (button["form"], button["name"], button["value"]) == ("cst-once", "service", "odd")
+def test_placeholder_loads_once_or_always_unless_the_signal_objects() -> None:
+    """Offer the buttons that the small forms send, but not where they would be refused."""
+    once, always = Markup(rendered("placeholder")).all("button")
+    assert (once["form"], once["name"], once["value"]) == ("cst-once", "service", "odd")
+    assert (always["form"], always["name"], always["value"]) == ("cst-always", "service", "odd")
+    assert once["class"] == always["class"]
     assert not Markup(rendered("placeholder, objected")).all("button")
+
+
+def test_placeholder_shows_what_the_site_says_of_the_embed() -> None:
+    """Take over title, picture, link, size and classes, with the picture and the size hidden from screen readers."""
+    page = Markup(rendered("placeholder, described"))
+    (picture,) = page.all("img")
+    assert (picture["src"], picture["alt"], picture["width"], picture["height"]) == ("/p.jpg", "", "640", "100%")
+    assert page.all("strong")[0].text == shown.ODD
+    assert page.all("a", href="https://odd.example/")[0]["aria-label"] == f"Open as a link: {shown.ODD}"
+    assert page.elements[0]["class"] == "cst-hold cst-x"
+    (size,) = Markup(rendered("placeholder")).all("svg")
+    assert size["aria-hidden"] == "true"
+
+
+def test_choices_in_place_are_a_part_of_the_page() -> None:
+    """Send a fragment whose headings lie below the page's, whose forms the script takes, and that can be left."""
+    page = Markup(rendered("choices, in place"))
+    assert not page.all("h1")
+    assert not page.all("html")
+    (heading,) = page.all("h2", id="cst-heading")
+    assert "autofocus" in heading.attributes
+    forms = [form for form in page.all("form") if form["method"] == "post"]
+    assert forms
+    assert all("data-cst-form" in form.attributes for form in forms)
+    (leave,) = [button for button in page.all("button") if button.form and button.form["method"] == "dialog"]
+    assert not leave["value"]
+    assert not [form for form in Markup(rendered("choices")).all("form") if "data-cst-form" in form.attributes]
 
 
 def test_link_needs_no_style_sheet() -> None:

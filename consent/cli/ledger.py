@@ -1,4 +1,4 @@
-"""Look after the ledger: sign again after a restored backup or a lost key, and keep records for a court."""
+"""Look after the ledger: its database, signing again after a restore or a lost key, and records kept for a court."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 
+from consent.cli import database
 from consent.cli.export import day_of, end_of
 from consent.cli.opened import existing_ledger
 from consent.ledger import retention
@@ -17,8 +18,12 @@ from consent.settings import ConsentSettings
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register `consent ledger` with its actions."""
-    parser = subparsers.add_parser("ledger", help="sign again after a restore, and keep records for a court")
+    parser = subparsers.add_parser(
+        "ledger", help="make, migrate and copy it, sign again after a restore, keep records for a court"
+    )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+
+    database.add(actions)
 
     again = actions.add_parser("resume", help="sign again after a backup was restored or the key was lost")
     again.add_argument("--yes", action="store_true", help="append what happened to the log, for ever")

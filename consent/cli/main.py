@@ -19,11 +19,11 @@ COMMANDS = {
     "explain": "say what the gate does to each tag of a page, and why",
     "scan": "visit pages in a browser, and say what loads or is stored without having been agreed to",
     "policy": "list, begin, publish, compare and restore policy versions",
+    "ledger": "make, migrate and copy the ledger, sign again after a restore, hold records for a court",
     "export": "export the ledger for an auditor",
     "erase": "forget which entries are about a person",
     "prune": "delete the records whose time is over, and keep every proof",
     "keys": "list, make and replace the keys of cookies and ledger",
-    "ledger": "sign again after a restore, and keep records for a court",
     "verify": "check an exported bundle offline",
 }
 """Every command with its help; each lives in the module of its name, which is imported only when it is used."""

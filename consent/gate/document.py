@@ -108,7 +108,7 @@ class Document(Scanner):
             self._first_due = False
             before = self._insert.first_gated
         if judged.held and judged.leaves_hole:
-            before += self._insert.placeholder(judged.held[0], judged.name.decode("ascii"))
+            before += self._insert.placeholder(judged.held[0], judged.name.decode("ascii"), judged.about)
         return before
 
     def _joined(self, held: Held, content: bytes) -> Judged:

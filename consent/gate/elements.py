@@ -10,6 +10,12 @@ FRAMES = frozenset((b"iframe", b"frame"))
 """Elements that are documents even without an address."""
 EMBEDS = frozenset((b"iframe", b"embed", b"object", b"video", b"audio"))
 CONTENTS = frozenset(("src", "srcdoc", "data"))
+DESCRIBES = (
+    *("class", "title", "width", "height"),
+    *("data-consent-title", "data-consent-preview", "data-consent-fallback"),
+)
+"""Attributes of an embed that say how large it is and what it shows."""
+_NO_SIZE = frozenset(("0", "1", "0px", "1px"))
 
 ONE = frozenset(("src", "poster", "background", "lowsrc", "dynsrc"))
 SETS = frozenset(("srcset", "imagesrcset"))
@@ -71,6 +77,15 @@ def paints(label: str) -> bool:
         "marker-start",
         "marker-mid",
         "marker-end",
+    )
+
+
+def unseen(first: dict[str, str]) -> bool:
+    """Tell whether an element with these attributes takes no room, so that nothing is missing where it is parked."""
+    style = first.get("style", "").lower().replace(" ", "")
+    sizes = {first.get(label, "").strip().lower() for label in ("width", "height")}
+    return (
+        "hidden" in first or "display:none" in style or "visibility:hidden" in style or not sizes.isdisjoint(_NO_SIZE)
     )
 
 

@@ -10,6 +10,7 @@ from consent.gate import references
 from consent.gate.address import Address
 from consent.gate.elements import (
     CONTENTS,
+    DESCRIBES,
     EMBEDS,
     FRAMES,
     NEVER_PLAIN,
@@ -17,6 +18,7 @@ from consent.gate.elements import (
     TRACKED,
     Text,
     text_kind,
+    unseen,
 )
 from consent.gate.inquest import Inquest, Nested
 from consent.gate.rules import Verdict, View
@@ -53,6 +55,8 @@ class Judged:
     """Where a passing `base` sends relative addresses, if to another host."""
     leaves_hole: bool = False
     """Whether a frame, an object or a player is missing where it is parked."""
+    about: tuple[tuple[str, str], ...] = ()
+    """The attributes that describe what is missing."""
     textual: bool = False
     """Whether the bytes that follow are text: a script's, a style's, a title's …"""
     tracked: bool = False
@@ -204,7 +208,8 @@ class Judge:
             closes=closes,
             breaks_out=breaks_out,
             base=base,
-            leaves_hole=name in EMBEDS and not CONTENTS.isdisjoint(held),
+            leaves_hole=name in EMBEDS and not CONTENTS.isdisjoint(held) and not unseen(first),
+            about=tuple((label, first[label]) for label in DESCRIBES if label in first) if name in EMBEDS else (),
             plain=not (rewritten or found_hosts or inquest.granted or base) and name not in NEVER_PLAIN,
             textual=name in TEXTUAL,
             tracked=name in TRACKED,

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from consent.errors import ConfigurationError, LedgerCorruptError, LedgerUnavailableError
+from consent.ledger.transfer import COPYING
 
 MEMORY = ":memory:"
 KEY_SUFFIX = ".key"
@@ -39,10 +40,12 @@ def migrations() -> list[str]:
 class Database:
     """Hold one connection to the SQLite file at `path`, or to memory for `":memory:"`, for all threads in turn.
 
-    `max_pages` limits the size of the file (PRAGMA max_page_count); 0 sets no limit.
+    `max_pages` limits the size of the file (PRAGMA max_page_count); 0 sets no limit. `copying` opens a ledger into
+    which a copy is not finished.
     """
 
-    def __init__(self, path: Path | str, *, origin: str, max_pages: int = 0) -> None:
+    def __init__(self, path: Path | str, *, origin: str, max_pages: int = 0, copying: bool = False) -> None:
+        self._copying = copying
         self.place = str(path)
         self._path = None if self.place == MEMORY else Path(path)
         self._origin = origin
@@ -69,6 +72,10 @@ class Database:
             # Closing a connection of the parent could take its write-ahead log away: it is kept, and not used.
             self._carried.append(self._connection)
             self._connection = None
+
+    def exists(self) -> bool:
+        """Tell whether the file is there."""
+        return self._path is None or self._path.exists()
 
     def close(self) -> None:
         """Close the file; the next use opens it again. What lies in memory is gone."""
@@ -175,6 +182,10 @@ class Database:
                 f"this ledger belongs to {origin!r}, not to {self._origin!r}",
                 place=self.place,
                 remedy="Put its origin first in `origins`, or use a new ledger",
+            )
+        if COPYING in settings and not self._copying:
+            raise ConfigurationError(
+                "a copy into this ledger is not finished", place=self.place, remedy="Run `consent ledger copy` again"
             )
         if self.settings and self.settings != settings:
             raise LedgerUnavailableError(f"{self.place}: another ledger lies there now")

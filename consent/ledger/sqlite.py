@@ -56,6 +56,19 @@ class SqliteStore(SqliteShelf):
         """Close the file; the next use opens it again. What lies in memory is gone."""
         self._database.close()
 
+    @property
+    def place(self) -> str:
+        """Return the path of the file."""
+        return self._database.place
+
+    def exists(self) -> bool:
+        """Tell whether the file is there; make none. What lies in memory is always there."""
+        return self._database.exists()
+
+    def doubts(self) -> list[str]:
+        """Return nothing: what is acknowledged is on this machine's disk, and nothing else is promised."""
+        return []
+
     # --- the log
 
     def append(self, drafts: Sequence[Draft], *, now: int) -> list[Appended]:
@@ -192,17 +205,7 @@ class SqliteStore(SqliteShelf):
 
     def hashes(self, height: int, *, first: int, last: int) -> list[bytes]:
         """Return hashes of complete subtrees; see merkle.Nodes."""
-        with self._database.using() as connection:
-            if height == 0:
-                rows = connection.execute(
-                    "SELECT hash FROM leaf WHERE idx >= ? AND idx < ? ORDER BY idx", (first, last)
-                )
-            else:
-                rows = connection.execute(
-                    "SELECT hash FROM node WHERE height=? AND number >= ? AND number < ? ORDER BY number",
-                    (height, first, last),
-                )
-            return [row[0] for row in rows]
+        return hashes_in(self._database, height, first=first, last=last)
 
     def entries(self, first: int = 0, *, last: int | None = None) -> Iterator[bytes]:
         """Yield the exact bytes of entries, a page at a time, so that nobody waits for a slow reader."""
@@ -294,3 +297,16 @@ def _known(connection: sqlite3.Connection, records: Sequence[UUID]) -> dict[UUID
         record = UUID(bytes=raw)
         known[record] = Appended(index=index, record=record, leaf_hash=node, recorded_at=recorded_at)
     return known
+
+
+def hashes_in(database: Database, height: int, *, first: int, last: int) -> list[bytes]:
+    """Return the hashes of complete subtrees that a file holds; see merkle.Nodes."""
+    with database.using() as connection:
+        if height == 0:
+            rows = connection.execute("SELECT hash FROM leaf WHERE idx >= ? AND idx < ? ORDER BY idx", (first, last))
+        else:
+            rows = connection.execute(
+                "SELECT hash FROM node WHERE height=? AND number >= ? AND number < ? ORDER BY number",
+                (height, first, last),
+            )
+        return [row[0] for row in rows]

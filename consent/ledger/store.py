@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
@@ -16,6 +17,18 @@ HOUR = 3600
 """Seconds in the span that totals are kept by."""
 Seal = Callable[[int, bytes], Checkpoint]
 """Sign a tree head of this size and root."""
+
+
+class Durability(StrEnum):
+    """Say what keeps an acknowledged entry when the primary server is lost.
+
+    `synchronous`: a standby that has it, which PostgreSQL waits for. `provider`: what a provider does below PostgreSQL.
+    `single`: nothing but the disk and the backups of one server.
+    """
+
+    SYNCHRONOUS = "synchronous"
+    PROVIDER = "provider"
+    SINGLE = "single"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +123,16 @@ class Store(Nodes, Protocol):
     @property
     def origin(self) -> str:
         """Return the origin whose ledger this is."""
+
+    @property
+    def place(self) -> str:
+        """Return where the ledger lies, without what is secret."""
+
+    def exists(self) -> bool:
+        """Tell whether there is a ledger; make none."""
+
+    def doubts(self) -> list[str]:
+        """Return what speaks against the durability that the settings promise, as sentences."""
 
     def open(self) -> None:
         """Open the database, and make or migrate it; do nothing if it is open."""

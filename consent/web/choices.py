@@ -102,6 +102,8 @@ class Choices:
             if came_from is not Provenance.OWN:
                 return self._answers.error(request, 403)
             return await self._load_once(request, submission, consent, today, next_path=next_path)
+        if submission.control is Control.ALWAYS and not consent.objected.isdisjoint(submission.services):
+            return self._answers.error(request, 422)
         try:
             decision = decide(
                 submission,
@@ -227,11 +229,9 @@ class Choices:
                 _state(after)
                 | {
                     "withdrawn": withdrawn,
-                    "storage": sorted(
-                        {key for s in after.catalogue.optional if s.key not in after.allowed for key in s.storage}
-                    ),
                     "undeletable": [one["title"] for one in gone],
-                    "reload": bool(decision.withdrawn) or _starts_late(after, after.allowed - decision.before.allowed),
+                    "reload": _starts_late(after, after.allowed - decision.before.allowed),
+                    "href": self._said(said, next_path, decision),
                 }
             )
         else:
@@ -252,6 +252,10 @@ class Choices:
     def _way_back(self, submission: Submission, decision: Decision, next_path: str, said: str) -> str:
         if submission.layer != "choices" and not decision.withdrawn:
             return next_path
+        return self._said(said, next_path, decision)
+
+    def _said(self, said: str, next_path: str, decision: Decision) -> str:
+        """Return the address of the choices with a message about what was just decided."""
         withdrawn = sorted(decision.withdrawn & decision.shown.services.keys())
         return f"{self._path}?{urlencode({'said': said, 'next': next_path, 'was': withdrawn}, doseq=True)}"
 
@@ -292,10 +296,10 @@ class Choices:
             changed |= {key for key in consent.asking & terms.keys() if under.services.get(key) != terms[key]}
             policies = changed_policies(under, consent.notice, site.settings.prefix) if consent.asking else []
         names = (*visitor.cookies, *((site.cookie_name,) if choice else ()))
-        stored = {key for s in site.catalogue.optional if s.key not in consent.allowed for key in s.storage}
+        in_place = "part" in request.query_params
         return self._answers.page(
             request,
-            "consent_choices.html",
+            "consent_choices_part.html" if in_place else "consent_choices.html",
             status=status,
             language=consent.language,
             purposes=purposes_shown(consent, changed=changed),
@@ -311,7 +315,8 @@ class Choices:
             cookies_seen=[{"name": name, "service_title": self._owner_of(name, consent)} for name in names],
             flash={"kept": [], "undeletable": [], "changed": []} | flash if flash else None,
             service=request.query_params.get("service", ""),
-            clear=sorted(stored) if flash else None,
+            in_place=in_place,
+            clear=_storage(consent) if flash else None,
         )
 
     def _owner_of(self, name: str, consent: Consent) -> str | None:
@@ -379,4 +384,10 @@ def _state(consent: Consent) -> dict[str, Any]:
         "gpc": consent.gpc,
         "language": consent.language,
         "notice": consent.notice.digest,
+        "storage": _storage(consent),
     }
+
+
+def _storage(consent: Consent) -> list[str]:
+    """Return the names in the browser's storage that belong to services that are not allowed."""
+    return sorted({key for s in consent.catalogue.optional if s.key not in consent.allowed for key in s.storage})

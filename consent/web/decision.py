@@ -8,7 +8,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
-from consent.choice.choice import DAY, Choice, acceptance, identified, refusal, selection
+from consent.choice.choice import DAY, Choice, Method, acceptance, identified, refusal, selection
 from consent.choice.consent import Consent
 from consent.choice.notice import Notice, changed_terms
 from consent.choice.status import Status
@@ -23,6 +23,7 @@ class Control(StrEnum):
     SAVE = "save"
     WITHDRAW = "withdraw"
     ONCE = "once"
+    ALWAYS = "always"
 
 
 LAYERS = frozenset({"banner", "choices", "placeholder"})
@@ -113,7 +114,8 @@ def decide(
     KeyError for a purpose or service that neither the notice shown nor today's has.
     """
     shown = submission.shown or today
-    choice = _without_objected(_chosen(submission, shown, today, now=now), before.objected, shown, now=now)
+    chosen = _chosen(submission, before, shown, today, now=now)
+    choice = _without_objected(chosen, before.objected, shown, now=now)
     conflict = granted(choice, shown) & (changed_terms(shown, today) | (shown.services.keys() - today.services.keys()))
     if choice.grants and (submission.shown is None or shown.revision != today.revision):
         conflict |= granted(choice, shown)
@@ -147,9 +149,11 @@ def unchanged(decision: Decision) -> bool:
     )
 
 
-def _chosen(submission: Submission, shown: Notice, today: Notice, *, now: int) -> Choice:
+def _chosen(submission: Submission, before: Consent, shown: Notice, today: Notice, *, now: int) -> Choice:
     if submission.control is Control.ACCEPT_ALL:
         return acceptance(shown, now=now)
+    if submission.control is Control.ALWAYS:
+        return _added(submission, before, shown, today, now=now)
     if submission.control is not Control.SAVE:
         return refusal(shown, now=now)
     without = [key for key in submission.without if key in shown.services]
@@ -157,6 +161,33 @@ def _chosen(submission: Submission, shown: Notice, today: Notice, *, now: int) -
         if key not in shown.services and key not in today.services:
             raise KeyError(key)
     return selection(shown, now=now, purposes=submission.purposes, services=submission.services, without=without)
+
+
+def _added(submission: Submission, before: Consent, shown: Notice, today: Notice, *, now: int) -> Choice:
+    """Return one service more than before: every other answer stays, and what was never answered stays open."""
+    key = submission.services[0] if len(submission.services) == 1 else ""
+    if key not in shown.services or key not in today.services:
+        raise KeyError(key)
+    changed = changed_terms(shown, today)
+    answers = {
+        one: one in before.granted and one not in changed
+        for one in (*shown.purposes, *shown.services)
+        if one not in before.asking and (one in today.services or one in today.purposes)
+    }
+    # A purpose stands for its services: where one of them is open, those that hold are kept one by one.
+    purposes = {
+        one: yes
+        for one, yes in answers.items()
+        if one in shown.purposes and (not yes or all(answers.get(service) is not None for service in shown.of(one)))
+    }
+    services = {
+        one: yes
+        for one, yes in answers.items()
+        if one in shown.services and yes != purposes.get(shown.purpose_of(one) or "")
+    }
+    return Choice(
+        notice=shown.digest, decided_at=now, method=Method.SAVE, purposes=purposes, services={**services, key: True}
+    )
 
 
 def _without_objected(choice: Choice, objected: Collection[str], notice: Notice, *, now: int) -> Choice:

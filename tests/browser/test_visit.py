@@ -109,10 +109,10 @@ def test_exactly_what_was_chosen_loads(demo: Demo, window: Open, script: bool) -
     """A visitor who allows statistics and one service of another purpose gets these and nothing else."""
     visitor = window(demo.site, script=script)
     visitor.open(ARTICLE)
-    visitor.page.locator('#cst a[href*="/choices"]').click()
+    visitor.page.locator("#cst [data-consent-open]").click()
     assert visitor.page.locator("input:checked").count() == 0, "nothing may be ticked before an answer"
     visitor.page.locator('input[name="purpose"][value="analytics"]').check(force=True)
-    visitor.page.locator("#purpose-media summary").click()
+    visitor.page.locator("#cst-purpose-media summary").click()
     visitor.page.locator('input[name="service"][value="video-player"]').check(force=True)
     visitor.choose(visitor.page.locator('button[value="save"]'))
     visitor.forget()
@@ -165,7 +165,7 @@ def test_one_embed_loads_once(demo: Demo, window: Open, script: bool) -> None:
     visitor = window(demo.site, script=script)
     visitor.open(ARTICLE)
     answer(visitor, "reject_all")
-    visitor.choose(visitor.page.locator('[data-cst-for="video-player"] button'))
+    visitor.choose(visitor.page.locator('[data-cst-for="video-player"] [form="cst-once"]'))
     assert visitor.foreign_hosts == {"video.localhost"}
     assert {cookie["name"] for cookie in visitor.context.cookies(demo.site)} == {CHOICE}
     visitor.forget()

@@ -225,7 +225,7 @@ CASES: list[tuple[str, Severity, str, str, Change]] = [
         "copy in the ledger",
         published_then(lambda p: p.remove("policies/privacy/1.en.md")),
     ),
-    ("C400", ERROR, "ledger", "'mysql:///x'", lambda p: p.set(ledger="mysql:///x")),
+    ("C400", ERROR, "ledger", "'mysql'", lambda p: p.set(ledger="mysql:///x")),
     ("C401", ERROR, "nowhere/consent.db", "folder", lambda p: p.set(ledger="sqlite:///nowhere/consent.db")),
     ("C401", ERROR, "consent.db", "is not a file", lambda p: (p.folder / "consent.db").mkdir(0o700)),
     ("C401", ERROR, "consent.db", "not a database", garbage("consent.db")),
@@ -246,6 +246,20 @@ CASES: list[tuple[str, Severity, str, str, Change]] = [
         "CONSENT_LEDGER_KEY",
         "'other.example'",
         lambda p: p.set(ledger_key=Signer.generate("other.example").to_text()),
+    ),
+    (
+        "C403",
+        ERROR,
+        "CONSENT_LEDGER_KEY",
+        "no folder to keep its key in",
+        lambda p: p.set(ledger="postgresql://web@/ledger?host=/nowhere"),
+    ),
+    (
+        "C401",
+        ERROR,
+        "ledger",
+        "/nowhere",
+        lambda p: p.set(ledger="postgresql://web@/ledger?host=/nowhere"),
     ),
     ("C404", WARNING, "consent.db.key", "gone", published_then(lambda p: p.remove("consent.db.key"))),
     ("C405", ERROR, ".env", "everybody", mode(".env", 0o604)),
@@ -289,6 +303,8 @@ CASES: list[tuple[str, Severity, str, str, Change]] = [
     ("C507", WARNING, "default_language", "nobody who speaks 'uk'", lambda p: p.set(default_language="uk")),
 ]
 ENVIRONMENT_CODES = {"C002", "C003"}
+SERVER_CODES = {"C409"}
+"""What it takes a PostgreSQL server to find; see the tests of the ledger's commands."""
 AT_START = {"C001", "C010", "C200", "C201", "C400", "C403", "C500", "C506"}
 """Errors with which the site does not start."""
 
@@ -322,4 +338,4 @@ def test_every_code_finds_what_it_is_for(
 
 def test_every_code_has_a_case() -> None:
     """No code is listed that nothing finds, and none is found that is not listed."""
-    assert {one[0] for one in CASES} | ENVIRONMENT_CODES == set(CODES)
+    assert {one[0] for one in CASES} | ENVIRONMENT_CODES | SERVER_CODES == set(CODES)

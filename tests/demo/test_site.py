@@ -178,7 +178,7 @@ def test_comments_say_what_they_wait_for(tmp_path: Path, allowed: bool) -> None:
             return allowed and key == "comments"
 
     page = Page(client(_with_consent(site(tmp_path), Answer())).get("/en/articles/foghorn").text)
-    link = "/privacy/choices?service=comments&next=/en/articles/foghorn#service-comments"
+    link = "/privacy/choices?service=comments&next=/en/articles/foghorn#cst-service-comments"
     assert (link in page.links) is not allowed
 
 

@@ -229,7 +229,7 @@ def test_no_banner_in_what_is_no_document(page: str) -> None:
 
 def test_the_first_gated_tag_is_announced_once_and_placeholders_stand_before_embeds() -> None:
     """What is written in goes before the tag it is for."""
-    insert = Insert(first_gated=b"[S]", placeholder=lambda service, tag: f"[{tag} {service}]".encode())
+    insert = Insert(first_gated=b"[S]", placeholder=lambda service, tag, about: f"[{tag} {service}]".encode())
     page = "<p><img src=//tracker.test><iframe src=//player.test></iframe><video poster=//player.test></video>"
     out = text(page, insert=insert)
     assert out.startswith('<p>[S]<img data-consent-service="tracker"')
@@ -244,7 +244,7 @@ def test_the_first_gated_tag_is_announced_once_and_placeholders_stand_before_emb
 )
 def test_nothing_is_written_where_two_readings_are_possible(page: str) -> None:
     """Markup of ours inside of noscript or SVG could mean something else."""
-    insert = Insert(first_gated=b"[S]", placeholder=lambda service, tag: b"[P]")
+    insert = Insert(first_gated=b"[S]", placeholder=lambda service, tag, about: b"[P]")
     assert "[" not in text(page, insert=insert)
 
 
@@ -292,7 +292,7 @@ def _cuts(data: bytes, seed: int) -> list[int]:
 def test_a_case_cut_into_bytes_comes_out_the_same(case: dict[str, object]) -> None:
     """The cuts between chunks change nothing, down to single bytes."""
     body, charset = case_body(case)
-    insert = Insert(banner=b"[B]", first_gated=b"[S]", placeholder=lambda service, tag: b"[P]")
+    insert = Insert(banner=b"[B]", first_gated=b"[S]", placeholder=lambda service, tag, about: b"[P]")
     whole, gate = gated(body, charset=charset, insert=insert)
     pieces, other = gated(body, charset=charset, insert=insert, cuts=range(1, len(body)))
     assert pieces == whole

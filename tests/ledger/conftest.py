@@ -12,6 +12,8 @@ from consent.ledger.checkpoint import Signer
 from consent.ledger.entry import Draft
 from consent.ledger.ledger import Ledger
 from consent.ledger.sqlite import SqliteStore
+from consent.ledger.store import Store
+from tests.ledger.cluster import Server, running
 
 ORIGIN = "https://meridian.example"
 NAME = "meridian.example"
@@ -57,6 +59,28 @@ def make_store(tmp_path: Path) -> Iterator[Callable[..., SqliteStore]]:
     yield make
     for store in stores:
         store.close()
+
+
+@pytest.fixture
+def close_later() -> Iterator[Callable[..., None]]:
+    """Return a function that takes stores to be closed after the test."""
+    stores: list[Store] = []
+    yield stores.append
+    for store in stores:
+        store.close()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """Return a running PostgreSQL server."""
+    with running() as server:
+        yield server
+
+
+@pytest.fixture
+def make_database(postgres: Server) -> Callable[[], str]:
+    """Return a function that makes an empty database, and returns its address."""
+    return lambda: postgres.address(postgres.database())
 
 
 @pytest.fixture

@@ -27,7 +27,8 @@ BANNER, ASSETS = b"<!--consent:banner-->", b"<!--consent:assets-->"
 """Stand for what is written into a page, whose own text says nothing about the page."""
 LONGEST_SHOWN = 200
 _NAME = re.compile(rb"</?([A-Za-z][^\t\n\f\r />]*)")
-_POLICIES = (b"content-security-policy", b"content-security-policy-report-only")
+_ENFORCED = b"content-security-policy"
+_POLICIES = (_ENFORCED, b"content-security-policy-report-only")
 
 
 class Done(StrEnum):
@@ -218,7 +219,7 @@ class _Witness:
         self._parts = [(at, one) for at, one in self._parts if at < start]
         self._parts.append((start, part))
 
-    def placeholder(self, service: str, tag: str) -> bytes:
+    def placeholder(self, service: str, tag: str, about: Attributes) -> bytes:
         """Write nothing, and note that a placeholder would be written for a service the visitor can be asked about."""
         at, part = self._parts[-1]
         self._parts[-1] = (at, replace(part, placeholder=self._recorder.declared(service)))
@@ -244,6 +245,10 @@ def explain_headers(
     """
     recorder = Recorder(rules, allowed)
     view = recorder.view
+    narrowing = csp.Narrowing(
+        (host for service in view.held_services for host in service.hosts),
+        declared=(host for s in view.held_services if rules.catalogue.service(s.key) for host in s.hosts),
+    )
     together = headers.hold_headers(list(raw), view)
     recorder.taken()
     parts = []
@@ -253,9 +258,8 @@ def explain_headers(
             parts.append(_cookie(text, rules.catalogue, view, hold_undeclared=hold_undeclared))
             continue
         if name in _POLICIES:
-            hosts = [host for service in view.held_services for host in service.hosts]
-            passing, findings = csp.narrow(text, held_hosts=hosts)
-            note = "; ".join(findings)
+            passing = narrowing.narrow(text)
+            note = "; ".join(narrowing.undenied([text])) if name == _ENFORCED else ""
             reasons: tuple[Reason, ...] = ()
         else:
             result = headers.hold_headers([(name, value)], view)

@@ -15,9 +15,9 @@ from consent.cli.findings.finding import Finding, error, raised, warning
 from consent.cli.opened import ledger_file
 from consent.errors import ConfigurationError, LedgerError
 from consent.ledger.checkpoint import Signer, key_beside, note_name
-from consent.ledger.store import Store
+from consent.ledger.store import Durability, Store
 from consent.settings import ConsentSettings
-from consent.site import NO_ORIGIN, ledger_from, store_from
+from consent.site import NO_ORIGIN, is_postgres, ledger_from, signer_from, store_from
 
 KEY_SUFFIX = ".key"
 ENVIRONMENT_FILE = ".env"
@@ -54,18 +54,22 @@ def publications(settings: ConsentSettings) -> tuple[Mapping[str, bytes], list[F
     path = ledger_file(settings)
     if path is not None and not _writable_folder(path.parent, made=False):
         return {}, [_unusable(path, "its folder is missing or cannot be written")]
-    if path is not None and not path.exists():
-        return {}, []
+    try:
+        if not store.exists():
+            return {}, []
+    except LedgerError as unusable:
+        return {}, [_unusable(path, str(unusable))]
     if path is not None and not (path.is_file() and os.access(path, os.R_OK | os.W_OK)):
         return {}, [_unusable(path, "it is not a file that can be read and written")]
     with closing(store):
         try:
-            return store.publications(), [*_lost_key(settings, store, path), *_unsigned(settings, path)]
+            found = (*_lost_key(settings, store, path), *_unsigned(settings, path), *_doubts(settings, store))
+            return store.publications(), list(found)
         except ConfigurationError as refused:
             remedy = (
                 f"{refused.remedy or 'Use a new ledger'}{_only_tests(path) if 'belongs to' in refused.message else ''}"
             )
-            return {}, [error("C402", refused.place or settings.ledger, refused.message, remedy)]
+            return {}, [error("C402", refused.place or store.place, refused.message, remedy)]
         except LedgerError as unusable:
             return {}, [_unusable(path, str(unusable).removeprefix(f"{path}: "))]
 
@@ -87,6 +91,8 @@ def _key(settings: ConsentSettings, path: Path | None) -> Iterator[Finding]:
             signer = Signer.from_text(settings.ledger_key.get_secret_value())
             if signer.name != name:
                 yield error("C403", "CONSENT_LEDGER_KEY", f"signs for {signer.name!r}, not for {name!r}", remedy)
+        elif is_postgres(settings.ledger):
+            signer_from(settings, origin=_origin(settings))
         elif path is not None and path.exists():
             key_beside(path, name=name)
     except ConfigurationError as refused:
@@ -110,6 +116,13 @@ def _lost_key(settings: ConsentSettings, store: Store, path: Path | None) -> Ite
             "the ledger has signed checkpoints, but its key is gone; the next start would make another one, which signs"
             " nothing until you say that the old one is lost",
             "Restore the key, or see `consent ledger resume`",
+        )
+
+
+def _doubts(settings: ConsentSettings, store: Store) -> Iterator[Finding]:
+    for doubt in store.doubts():
+        yield (error if settings.durability is Durability.SYNCHRONOUS else warning)(
+            "C409", store.place, doubt, "Set the server up for what `durability` says, or the other way round"
         )
 
 

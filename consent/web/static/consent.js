@@ -1,19 +1,20 @@
-/* asgi-consent: answers without a reload, and brings back what was kept back. Every form works without this file. */
+/* asgi-consent. Every form works without this file. */
 'use strict'; {
   const config = document.currentScript.dataset;
   const { prefix } = config;
+  const find = (selector, root = document) => root.querySelector(selector);
+  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
   const words = (text) => (text || '').split(' ').filter(Boolean);
   const state = { status: config.status, allowed: words(config.allowed) };
+  const copy = () => ({ ...state, allowed: [...state.allowed] });
+  const keysOf = (node) => node.dataset.consentService.split(' ');
 
-  // The page's own policy may name other policies only; then plain strings are all there is to try.
-  let policy;
-  try {
-    policy = window.trustedTypes?.createPolicy('consent', { createHTML: (text) => text, createScriptURL: (text) => text });
-  } catch { /* stays undefined */ }
+  let policy = { createHTML: (text) => text, createScriptURL: (text) => text };
+  try { policy = trustedTypes.createPolicy('consent', policy); } catch { /* plain strings are left to try */ }
 
   const trusted = (node, name, value) => {
-    const kind = policy && trustedTypes.getAttributeType(node.localName, name, node.namespaceURI);
-    return kind === 'TrustedHTML' ? policy.createHTML(value) : kind === 'TrustedScriptURL' ? policy.createScriptURL(value) : value;
+    const kind = window.trustedTypes?.getAttributeType(node.localName, name, node.namespaceURI);
+    return kind ? policy[kind.replace('Trusted', 'create')](value) : value;
   };
 
   const restore = (node) => {
@@ -33,7 +34,7 @@
     }
   };
 
-  // A script runs when its own node, with its nonce, is put back without the parking type.
+  // The same node, put back with its nonce, runs.
   const run = (node) => {
     const place = document.createComment('');
     node.replaceWith(place);
@@ -46,8 +47,7 @@
   const runAll = async (scripts) => {
     const before = [];
     for (const node of scripts) {
-      const ordered = node.hasAttribute('data-consent-src') || node.hasAttribute('src');
-      if (!ordered) await Promise.all(before);
+      if (!node.matches('[src],[data-consent-src]')) await Promise.all(before);
       else if (!node.noModule && !node.hasAttribute('async')) {
         before.push(new Promise((done) => ['load', 'error'].forEach((event) => node.addEventListener(event, done, { once: true }))));
       }
@@ -55,7 +55,7 @@
     }
   };
 
-  // A Content-Security-Policy narrowed before the choice goes on denying on this page: `again` gets it served anew.
+  // What the page's narrowed policy goes on denying takes a page served anew.
   let again = () => {};
   const revived = new Set();
   document.addEventListener('securitypolicyviolation', (event) => {
@@ -63,105 +63,141 @@
     if (disposition === 'enforce' && blockedURI && [...revived].some((address) => address.startsWith(blockedURI))) again();
   });
 
-  // Nodes are claimed before anything runs, so that none is brought back twice.
-  const revive = (keys) => {
-    const due = [...document.querySelectorAll('[data-consent-service]')]
-      .filter((node) => node.getAttribute('data-consent-service').split(' ').every((key) => keys.includes(key)));
-    for (const node of due) node.removeAttribute('data-consent-service');
-    for (const node of document.querySelectorAll('[data-cst-for]')) if (keys.includes(node.dataset.cstFor)) node.remove();
-    const scripts = due.filter((node) => node.localName === 'script');
+  // Embeds brought back can be parked again; what is fixed takes a reload.
+  const embeds = new Map();
+  const fixed = new Set(state.allowed);
+
+  const revive = (allowed) => {
+    const due = all('[data-consent-service]').filter((node) => keysOf(node).every((key) => allowed.includes(key)));
+    for (const node of due) {
+      const hold = node.previousElementSibling, keys = keysOf(node);
+      if (hold?.matches('[data-cst-for]')) {
+        embeds.set(node, { keys, parked: node.cloneNode(true), hold });
+        hold.remove();
+      } else keys.forEach(fixed.add, fixed);
+      node.removeAttribute('data-consent-service');
+    }
     const others = due.filter((node) => node.localName !== 'script');
     for (const node of others) {
-      // A frame made anew: history would go on filling the parked one, under its name, with what was shown in it.
+      // A frame made anew, since history fills the parked one's name.
       const place = document.createComment('');
       if (/^i?frame$/.test(node.localName)) node.replaceWith(place);
       restore(node);
-      if (place.parentNode) place.replaceWith(node);
+      place.replaceWith(node);
       if (node.matches('source,track')) node.parentNode.load?.();
     }
-    runAll(scripts);
+    runAll(due.filter((node) => !others.includes(node)));
     return others[0];
   };
 
-  const clear = (names) => {
-    for (const kind of ['localStorage', 'sessionStorage']) {
-      try {
-        const store = window[kind];
-        for (const key of Object.keys(store)) {
-          if (names.some((name) => name === key || (name.endsWith('*') && key.startsWith(name.slice(0, -1))))) store.removeItem(key);
-        }
-      } catch { /* storage is switched off in this browser: nothing to clear */ }
-    }
+  const clear = async (names) => {
+    const ours = (key) => names.some((name) => name === key || (name.endsWith('*') && key.startsWith(name.slice(0, -1))));
+    try {
+      for (const store of [localStorage, sessionStorage]) {
+        for (const key of Object.keys(store)) if (ours(key)) store.removeItem(key);
+      }
+      if (names.some((name) => name.startsWith('indexeddb:'))) {
+        for (const { name } of await indexedDB.databases()) if (ours(`indexeddb:${name}`)) indexedDB.deleteDatabase(name);
+      }
+    } catch { /* no storage */ }
   };
 
   const here = () => location.pathname + location.search;
-  const open = () => location.assign(`${prefix}/choices?next=${encodeURIComponent(here())}`);
-  const same = (answer) => answer.status === state.status && [...answer.allowed].sort().join() === [...state.allowed].sort().join();
+  const ask = (address, more) => fetch(address, { cache: 'no-store', headers: { Accept: 'application/json' }, ...more });
 
-  const announce = (once) => document.dispatchEvent(new CustomEvent('consent:change', { detail: { ...state, allowed: [...state.allowed], once } }));
+  const dialog = document.createElement('dialog');
+  dialog.className = 'cst-dialog cst-sheet';
+  dialog.setAttribute('aria-labelledby', 'cst-heading');
+  dialog.addEventListener('close', () => { if (history.state?.cst) history.back(); });
+  addEventListener('popstate', () => dialog.close());
+  const open = async (address = `${prefix}/choices?next=${encodeURIComponent(here())}`) => {
+    try {
+      const way = new URL(address, location);
+      way.searchParams.set('part', '');
+      const response = await ask(way);
+      if (!response.ok) throw response;
+      dialog.innerHTML = policy.createHTML(await response.text());
+      if (!dialog.open) {
+        document.body.append(dialog);
+        dialog.showModal();
+        history.pushState({ ...history.state, cst: 1 }, '');
+      }
+      find('h2', dialog).focus();
+      if (way.hash) find(decodeURIComponent(way.hash), dialog)?.scrollIntoView();
+    } catch { location.assign(address); }
+  };
 
-  const settle = (answer) => {
-    clear(answer.storage || []);
-    const lost = state.allowed.some((key) => !answer.allowed.includes(key));
-    const gained = answer.allowed.some((key) => !state.allowed.includes(key));
-    if (answer.reload || lost || (gained && 'narrowed' in config)) return location.reload();
+  const announce = (once) => document.dispatchEvent(new CustomEvent('consent:change', { detail: { ...copy(), once } }));
+
+  const take = (answer) => {
     state.status = answer.status;
     state.allowed = answer.allowed;
-    shown = cookie && companion();
-    document.getElementById('cst')?.remove();
-    document.querySelector('.cst-link')?.removeAttribute('hidden');
-    const said = document.querySelector('.cst-said');
-    if (said) said.textContent = said.dataset.saved;
-    again = () => location.reload();
+    const bar = answer.answered && find('#cst');
+    if (bar) {
+      const held = bar.contains(document.activeElement);
+      bar.remove();
+      const link = find('.cst-link');
+      if (link) link.hidden = false;
+      if (held && link) find('a', link).focus({ preventScroll: true });
+    }
     revive(state.allowed);
     announce();
   };
 
-  const read = (form, button) => {
-    const body = { purpose: [], service: [], except: [] };
-    for (const [name, value] of [...new FormData(form), [button.name, button.value]]) {
-      if (Array.isArray(body[name])) body[name].push(value);
-      else body[name] = value;
+  const reload = () => location.reload();
+  const tabs = new BroadcastChannel('cst');
+  const settle = async (answer, elsewhere) => {
+    await clear(answer.storage);
+    const lost = state.allowed.filter((key) => !answer.allowed.includes(key));
+    const gained = answer.allowed.some((key) => !state.allowed.includes(key));
+    if (!elsewhere) tabs.postMessage(answer);
+    const told = !elsewhere && lost[0] && answer.undeletable[0];
+    if (answer.reload || lost.some((key) => fixed.has(key)) || (gained && 'narrowed' in config)) {
+      return told ? location.assign(answer.href) : reload();
     }
-    return body;
+    for (const [node, { keys, parked, hold }] of embeds) {
+      if (keys.some((key) => lost.includes(key)) && embeds.delete(node)) node.replaceWith(hold, parked);
+    }
+    again = reload;
+    if (told) open(answer.href);
+    else if (!elsewhere) dialog.close();
+    take(answer);
+    const said = find('.cst-said');
+    if (said && !elsewhere) said.textContent = said.dataset.saved;
   };
+  tabs.onmessage = ({ data }) => settle(data, true);
 
-  let busy = false;
+  let busy, plain;
   const submit = async (form, button) => {
-    const body = read(form, button);
-    const once = body.choice === 'once';
+    const body = new URLSearchParams([...new FormData(form), [button.name, button.value]]);
+    const once = body.get('choice') === 'once' && body.get('service');
     const plainly = () => {
-      form.append(Object.assign(document.createElement('input'), { type: 'hidden', name: button.name, value: button.value }));
-      form.submit();
+      plain = true;
+      form.requestSubmit(button);
     };
     if (once && 'narrowed' in config) return plainly();
-    const line = document.querySelector('#cst .cst-status');
+    const line = find('.cst-status', dialog.open ? dialog : document);
     try {
-      const response = await fetch(`${prefix}/choices`, {
-        method: 'POST',
-        credentials: 'same-origin',
-        headers: { Accept: 'application/json', 'Content-Type': 'application/json' },
-        body: JSON.stringify(body),
-      });
+      const response = await ask(`${prefix}/choices`, { method: 'POST', body });
       const answer = await response.json();
       if (response.ok && once) {
         if (answer.reload) return plainly();
         again = plainly;
-        revive([...state.allowed, ...body.service])?.focus?.();
-        return announce(body.service[0]);
+        revive([...state.allowed, once])?.focus?.();
+        return announce(once);
       }
       if (response.ok) return settle(answer);
       if (response.status !== 409 && line && answer.message) {
-        line.textContent = [answer.message, answer.action].filter(Boolean).join(' ');
+        line.textContent = `${answer.message} ${answer.action}`;
         return;
       }
-    } catch { /* no connection, or no JSON: the browser's own submit shows what is wrong */ }
+    } catch { /* a plain submit shows what is wrong */ }
     plainly();
   };
 
   document.addEventListener('submit', (event) => {
     const { target: form, submitter: button } = event;
-    if (!button || !form.matches('[data-cst-form]')) return;
+    if (plain || !button || !form.matches('[data-cst-form]')) return;
     event.preventDefault();
     if (busy) return;
     busy = true;
@@ -169,53 +205,59 @@
   });
 
   document.addEventListener('click', (event) => {
-    if (event.ctrlKey || event.metaKey || event.shiftKey || !event.target.closest?.('[data-consent-open]')) return;
+    const opener = event.target.closest?.('[data-consent-open]');
+    if (!opener || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
-    open();
+    open(opener.href || undefined);
   });
 
-  // A page that comes back from the back/forward cache may be from before another choice.
+  document.addEventListener('input', ({ target }) => {
+    if (target.id !== 'cst-find') return;
+    const wanted = target.value.trim().toLowerCase();
+    let count = 0;
+    for (const list of all('.cst-purpose details')) {
+      const hits = all('.cst-service', list).filter((one) => !(one.hidden = !one.textContent.toLowerCase().includes(wanted))).length;
+      list.parentNode.hidden = !hits;
+      list.open = wanted && hits;
+      count += hits;
+    }
+    const { dataset } = target.nextElementSibling;
+    target.nextElementSibling.textContent = wanted && dataset.found.replace('{count}', count);
+  });
+
+  const sign = (one) => [one.status, ...one.allowed].sort().join();
+  const settled = async () => (await ask(`${prefix}/state`)).json();
+
   addEventListener('pageshow', async (event) => {
-    if (!event.persisted) return;
-    if (cookie) return shown !== companion() && location.reload();
-    const response = await fetch(`${prefix}/state`, { cache: 'no-store', headers: { Accept: 'application/json' } });
-    if (response.ok && !same(await response.json())) location.reload();
+    if (event.persisted && sign(await settled()) !== sign(state)) reload();
   });
 
-  // On a page that is everybody's, a cookie of one bit a key tells who is looking; where it is of another day, we ask.
-  const [cookie, digest, ...keys] = words(config.companion);
-  const companion = () => document.cookie.split('; ').find((pair) => pair.startsWith(`${cookie}=`))?.slice(cookie.length + 1);
-  let shown = cookie && companion();
-  const recognise = async () => {
-    const [known, bits] = shown.split('.');
-    const objected = (key) => key.endsWith('!') && navigator.globalPrivacyControl;
-    let answer = { status: /1/.test(bits) ? 'given' : 'refused', answered: true };
-    answer.allowed = [...state.allowed, ...keys.filter((key, at) => bits?.[at] === '1' && !objected(key)).map((key) => key.replace('!', ''))];
-    if (known !== digest) {
-      const response = await fetch(`${prefix}/state`, { cache: 'no-store', headers: { Accept: 'application/json' } });
-      if (!response.ok) return;
-      answer = await response.json();
-      shown = companion();
-    }
-    state.status = answer.status;
-    state.allowed = answer.allowed;
-    if (answer.answered) {
-      document.getElementById('cst')?.remove();
-      document.querySelector('.cst-link')?.removeAttribute('hidden');
-    }
-    revive(state.allowed);
+  const learn = async () => {
+    const [name, digest, ...keys] = words(config.companion);
+    const [, seen, bits] = name && document.cookie.split('; ').map((one) => one.split(/[=.]/)).find((one) => one[0] === name) || [];
+    if (!seen) return;
+    if (seen !== digest) return take(await settled());
+    const granted = keys.filter((key, n) => bits[n] > 0 && !(key.endsWith('!') && navigator.globalPrivacyControl)).map((key) => key.replace('!', ''));
+    take({ status: granted[0] ? 'given' : 'refused', answered: true, allowed: [...state.allowed, ...granted] });
   };
-  if (shown) recognise();
 
-  clear(words(config.clear));
+  const line = find('.cst-held'), parked = all('[data-consent-service]');
+  if (line && parked[0]) {
+    const { held, same = '' } = line.dataset;
+    const companies = new Set(parked.flatMap(keysOf).map((key) => same.split(',').find((keys) => words(keys).includes(key)) || key));
+    line.textContent = held.replace('{items}', parked.length).replace('{companies}', companies.size);
+  }
+  find('.cst-search')?.removeAttribute('hidden');
+  if ('clear' in config) clear(words(config.clear)).then(settled).then((answer) => tabs.postMessage(answer));
   window.consent = Object.freeze({
     allows: (key) => state.allowed.includes(key),
-    get choice() { return { ...state, allowed: [...state.allowed] }; },
-    open,
+    get choice() { return copy(); },
+    open: () => open(),
     on(name, listener) {
       const heard = (event) => listener(event.detail);
       document.addEventListener(`consent:${name}`, heard);
       return () => document.removeEventListener(`consent:${name}`, heard);
     },
   });
+  learn();
 }
