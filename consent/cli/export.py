@@ -15,9 +15,11 @@ from consent.ledger.export import Span, moment, span, write_csv, write_jsonl
 from consent.ledger.gaps import pruned, within
 from consent.ledger.ledger import Ledger
 from consent.ledger.progress import Progress
+from consent.ledger.requests import write_requests
 from consent.settings import ConsentSettings
 
-FORMATS = ("jsonl", "csv", "bundle")
+TABLES = {"csv": write_csv, "ccpa": write_requests}
+FORMATS = ("jsonl", "csv", "bundle", "ccpa")
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -80,10 +82,10 @@ def _write(ledger: Ledger, out: Path, *, form: str, of: Span, progress: Progress
     if out.exists():
         raise FileExistsError(errno.EEXIST, "it exists already")
     try:
-        if form == "csv":
+        if form in TABLES:
             # A byte order mark, without which spreadsheets take UTF-8 for something older.
             with unfinished.open("x", encoding="utf-8-sig", newline="") as table:
-                write_csv(ledger.store, table, of=of, progress=progress)
+                TABLES[form](ledger.store, table, of=of, progress=progress)
         else:
             with unfinished.open("xb") as lines:
                 write_jsonl(ledger.store, lines, of=of, progress=progress)

@@ -9,7 +9,8 @@ _ESCAPE = re.compile(r"\\(?:([0-9a-fA-F]{1,6})(?:\r\n|[ \t\n\f\r])?|\r\n|[\n\r\f
 # The address stands in a look-ahead, so that one inside another is found as well. An unquoted one ends where CSS
 # would call it bad, a quoted one at the next such quote: neither can be scanned twice.
 _CALL = re.compile(
-    r"""(?s)(?:[uU][rR][lL](?:-[pP][rR][eE][fF][iI][xX])?|[sS][rR][cC])\(\s*+(?=(?:"((?:[^"\\]|\\.)*+)|'((?:[^'\\]|\\.)*+)|((?:[^)"'(\s\\]|\\.)*+)))"""
+    r"""(?s)\((?:(?<=[uU][rR][lL]\()|(?<=[sS][rR][cC]\()|(?<=[uU][rR][lL]-[pP][rR][eE][fF][iI][xX]\())"""
+    r"""\s*+(?=(?:"((?:[^"\\]|\\.)*+)|'((?:[^'\\]|\\.)*+)|((?:[^)"'(\s\\]|\\.)*+)))"""
     r"""|@[iI][mM][pP][oO][rR][tT](?:\s|/\*[^*]*+(?:\*(?!/)[^*]*+)*+\*/)*+(?=(?:"((?:[^"\\]|\\.)*+)|'((?:[^'\\]|\\.)*+)))"""
 )
 # Looks for the rare bracket first, and back from there.

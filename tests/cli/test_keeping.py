@@ -31,14 +31,14 @@ Capture = pytest.CaptureFixture[str]
 def ledger(place: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
     """Stand in a site's folder, with a signed ledger of four old records, one of them somebody's."""
     monkeypatch.chdir(place.folder)
-    place.publish()
+    (place.folder / "consent.db").touch(mode=0o600)
     store = SqliteStore(place.folder / "consent.db", origin=ORIGIN)
     for number in range(4):
         draft = Draft(kind="consent", content=CONTENT, decided_at=1_000, subject=ID if number == 0 else None)
         store.append([draft], now=1_000)
     store.give_code(ID, digest=code.digest("ABCD-EFGH"))
     store.close()
-    seal()
+    place.publish()
     return place
 
 
@@ -173,7 +173,7 @@ def test_resume(ledger: Place, capsys: Capture) -> None:
     seal()
     for name in ("consent.db-wal", "consent.db-shm"):
         Path(name).unlink(missing_ok=True)
-    shutil.copy("copy.db", "consent.db")
+    shutil.copyfile("copy.db", "consent.db")
     capsys.readouterr()
     assert main(["check"]) == 1
     assert "C407 error consent.db: the ledger does not extend" in capsys.readouterr().out.replace(

@@ -189,3 +189,22 @@ def test_only_tags_of_the_same_state_are_asked_about() -> None:
     assert none_match('"c"', "-s1") is None
     assert none_match("*", "-s1") is None
     assert etag_with("nonsense", "-s1") == "nonsense"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kept"),
+    [
+        ("link", "<beacon/a.js>; rel=preload; as=script, <own.css>; rel=preload", " <own.css>; rel=preload"),
+        ("link", "<../beacon/>; rel=prefetch", None),
+        ("refresh", "0; url=beacon/x", None),
+        ("reporting-endpoints", 'a="beacon/r", b="/own"', ' b="/own"'),
+        ("speculation-rules", '"beacon/rules.json"', None),
+    ],
+)
+def test_relative_addresses_start_from_the_page(name: str, value: str, kept: str | None) -> None:
+    """A service on a path of the site is held in headers however its path is written."""
+    bases = NOBODY.rules.page("https://meridian.example/page")
+    headers = hold_headers([(name.encode(), value.encode())], NOBODY, bases=bases)
+    assert headers == ([(name.encode(), kept.strip().encode())] if kept is not None else [])
+    elsewhere = NOBODY.rules.page("https://meridian.example/news/deep/page")
+    assert hold_headers([(name.encode(), value.encode())], NOBODY, bases=elsewhere) == [(name.encode(), value.encode())]

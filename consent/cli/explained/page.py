@@ -14,7 +14,7 @@ from consent.cli.explained.recorder import UNDECLARED, Reason, Recorder
 from consent.gate import charset, csp, headers
 from consent.gate.document import Document
 from consent.gate.html import Gate, nested
-from consent.gate.insert import NOTHING, Insert
+from consent.gate.insert import NOTHING, Attributes, Insert
 from consent.gate.rules import Rules, View
 from consent.gate.scanner import CAP
 from consent.gate.tags import Judged
