@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import os
 import time
@@ -18,8 +19,9 @@ from urllib.parse import quote
 from babel.core import negotiate_locale
 
 from consent import assets, shipped
-from consent.choice import cookie
+from consent.choice import companion, cookie
 from consent.choice.choice import DAY, Choice
+from consent.choice.consent import Consent
 from consent.choice.lifetime import Lifetime
 from consent.choice.notice import Notice, PolicyReference, build
 from consent.declared import catalogue_of, own_cookies
@@ -43,6 +45,7 @@ from consent.policies.publish import gaps
 from consent.publication import Published, of_notice, of_policies, published_policies
 from consent.reports import Reports
 from consent.settings import ConsentSettings
+from consent.version import __version__
 
 logger = logging.getLogger("consent")
 
@@ -50,18 +53,26 @@ MEMORY = ":memory:"
 NO_ORIGIN = "http://localhost"
 """Names the ledger of a site that has not said where it lives."""
 SHOWN_WHEN_ASKING = ("banner.", "choices.", "placeholder.", "purpose.", "service.")
+NOT_DRAWN = {"secret_keys", "ledger", "ledger_key", "queue_dir", "audit_tokens", "max_body"}
+"""Settings that no page shows anything of."""
 LOOK_AGAIN_SECONDS = 10.0
 """How long an unknown notice digest is not looked up again, and a failed publication not tried again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edition:
-    """Hold what is in force until the policies change next; `until` is in Unix seconds, None for no end in sight."""
+    """Hold what is in force until the policies change next; `until` is in Unix seconds, None for no end in sight.
+
+    `tag` tells pages gated under this edition, as this site draws them, from any other. `companion` is what a page that
+    is everybody's tells its script, empty where there is none.
+    """
 
     until: float | None
     versions: Mapping[str, str]
     notices: Mapping[str, Notice]
     renderings: Mapping[str, Document]
+    tag: str
+    companion: str
 
 
 class Site:
@@ -85,7 +96,9 @@ class Site:
         self.choice_signer = cookie.signer(settings.keys, purpose="choice")
         self.once_signer = cookie.signer(settings.keys, purpose="once")
         own = own_cookies(settings)
-        self.cookie_name, self.once_cookie_name, self.language_cookie_name = (one.name for one in own)
+        self.cookie_name, self.once_cookie_name, self.language_cookie_name = (one.name for one in own[:3])
+        self.companion_name = self.cookie_name.removesuffix(cookie.NAME) + companion.NAME
+        self.shared = settings.cache == "shared"
         self.catalogue = catalogue_of(settings, cookies=own)
         self.assets = assets.load(shipped.STATIC)
         self.pages = Pages(
@@ -134,22 +147,29 @@ class Site:
         notices = {language: self._notice(language, versions) for language in self.pages.spoken}
         self._notices |= {notice.short: notice for notice in notices.values()}
         change = self.library.next_change(moment)
+        renderings = {
+            language: Document(
+                kind="rendering",
+                media_type="application/json",
+                data=self.fragments.rendering(notice),
+                language=language,
+            )
+            for language, notice in notices.items()
+        }
+        nobody = Consent(self.catalogue, notices[self.settings.default_language])
         return Edition(
             until=None if change is None else change.timestamp(),
             versions=MappingProxyType(versions),
             notices=MappingProxyType(notices),
-            renderings=MappingProxyType(
-                {
-                    language: Document(
-                        kind="rendering",
-                        media_type="application/json",
-                        data=self.fragments.rendering(notice),
-                        language=language,
-                    )
-                    for language, notice in notices.items()
-                }
-            ),
+            renderings=MappingProxyType(renderings),
+            tag=self._tag([rendering.digest for rendering in renderings.values()]),
+            companion=companion.described(nobody, name=self.companion_name) if self.shared else "",
         )
+
+    def _tag(self, renderings: list[str]) -> str:
+        """Return a digest of all that decides how a page is gated and drawn, beside the page and its visitor."""
+        drawn = self.settings.model_dump_json(exclude=NOT_DRAWN)
+        return hashlib.sha256("\0".join((__version__, drawn, self.pages.digest, *renderings)).encode()).hexdigest()
 
     def _notice(self, language: str, versions: Mapping[str, str]) -> Notice:
         references = []
@@ -197,10 +217,36 @@ class Site:
         begin = choice.decided_at if choice.grants else choice.decided_at + DAY
         return int(self._validity.after(datetime.fromtimestamp(begin, UTC)).timestamp())
 
-    def cookie_header(self, name: str, value: str, *, expires_at: int | None = None, strict: bool = False) -> str:
+    def choice_headers(self, choice: Choice, *, notice: Notice) -> list[str]:
+        """Return the `Set-Cookie` values that keep a choice made under `notice`, and its companion where needed."""
+        expires_at = self.expiry(choice)
+        value = cookie.seal(choice, notice=notice, by=self.choice_signer)
+        headers = [self.cookie_header(self.cookie_name, value, expires_at=expires_at)]
+        if self.shared:
+            headers.append(self.companion_header(choice, asked_under=notice))
+        return headers
+
+    def companion_header(self, choice: Choice, *, asked_under: Notice) -> str:
+        """Return the `Set-Cookie` value of what scripts may read of a choice: no id, and nothing we ever believe."""
+        today = self.edition(self.now()).notices[self.settings.default_language]
+        consent = Consent(self.catalogue, today, choice=choice, asked_under=asked_under)
+        value, expires_at = companion.value_of(consent), self.expiry(choice)
+        return self.cookie_header(self.companion_name, value, expires_at=expires_at, readable=True)
+
+    def cookie_header(
+        self,
+        name: str,
+        value: str,
+        *,
+        expires_at: int | None = None,
+        strict: bool = False,
+        readable: bool = False,
+    ) -> str:
         """Return a `Set-Cookie` value; `expires_at` is in Unix seconds, None for the browser's session."""
         settings = self.settings
-        parts = [f"{name}={value}", "Path=/", "HttpOnly", "SameSite=Strict" if strict else "SameSite=Lax"]
+        parts = [f"{name}={value}", "Path=/", "SameSite=Strict" if strict else "SameSite=Lax"]
+        if not readable:
+            parts.insert(2, "HttpOnly")
         if expires_at is not None:
             parts.append(f"Expires={format_datetime(datetime.fromtimestamp(expires_at, UTC), usegmt=True)}")
         if settings.cookie_domain:

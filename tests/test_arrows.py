@@ -24,7 +24,7 @@ LAYERS = (
 )
 """The rooms, the lowest first; a room may know those below it."""
 BUILDING = (
-    *("assets", "declared", "embed", "fragments", "languages", "pages", "publication"),
+    *("assets", "declared", "embed", "fragments", "languages", "pages", "publication", "sharing"),
     *("reports", "settings", "shipped", "visitors"),
 )
 """What lies around the site: on its floor, known to the floors above."""
