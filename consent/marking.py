@@ -62,7 +62,8 @@ class Marked:
 
 def parted(raw: RawHeaders) -> tuple[tuple[tuple[bytes, bytes], ...], RawHeaders]:
     """Return the headers that decide how a page is gated, and those that pass as they are."""
-    seen, passing = [], []
+    seen: RawHeaders = []
+    passing: RawHeaders = []
     for header in raw:
         (seen if header[0] in SEEN else passing).append(header)
     return tuple(seen), passing

@@ -307,7 +307,14 @@ class Responder:
         if whole and body and not self._visitor.once:
             # No more than this decides what becomes of a page, but for the cookies that its request carries.
             scope = self._scope
-            key = (self._visitor.state, is_framed_elsewhere(scope), scope["path"], scope["query_string"], seen, body)
+            key = (
+                self._visitor.state,
+                is_framed_elsewhere(scope),
+                scope["path"],
+                scope.get("query_string"),
+                seen,
+                body,
+            )
             known = self._site.gated_pages.get(key)
             if known is not None:
                 self._gate = Finished()

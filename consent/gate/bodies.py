@@ -29,6 +29,10 @@ class Bodies(Generic[Kept]):
         self._kept: OrderedDict[Key, tuple[Kept, int]] = OrderedDict()
         self._size = 0
 
+    def __len__(self) -> int:
+        """Return how much is kept."""
+        return len(self._kept)
+
     def get(self, key: Key) -> Kept | None:
         """Return what is kept for a key."""
         known = self._kept.get(key)
