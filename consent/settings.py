@@ -119,6 +119,8 @@ class ConsentSettings(BaseSettings):
     """How long a choice holds, in calendar months or days, 13 months at most; never extended by a visit."""
     change_link: Literal["button", "site"] = "button"
     """Whether a small link to the choice is put into every page, or the site has its own."""
+    cache: Literal["private", "shared"] = "private"
+    """Whether every visitor gets pages of their own, or caches may keep one gated page for everybody."""
     country_header: str = ""
     """The request header in which a trusted proxy names the visitor's country."""
     regimes: dict[str, Regime] = Field(default_factory=dict)
