@@ -254,7 +254,7 @@ def test_every_byte_of_every_file(bundle: Path) -> None:
         data = path.read_bytes()
         # The long files differ from the others in nothing but their SHA-256: a sample does.
         carried = path.suffix in (".md", ".py", ".html") or path.parent.name == "schemas"
-        step = 1999 if carried else 13 if path.suffix == ".jsonl" else 7
+        step = 1999 if carried else 29 if path.suffix == ".jsonl" else 23
         for place in range(0, len(data), step):
             path.write_bytes(data[:place] + bytes([data[place] ^ 0x20]) + data[place + 1 :])
             report = verify.verify(bundle, key=KEY)
