@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from consent.ledger.entry import Draft
-from consent.ledger.export import COLUMNS, Span, moment, span, write_csv, write_jsonl
+from consent.ledger.export import Span, as_jsonl, moment, span
 from consent.ledger.progress import STEP
+from consent.ledger.selection import Selection
 from consent.ledger.sqlite import SqliteStore
+from consent.ledger.table import COLUMNS, as_csv
 
 MakeDraft = Callable[..., Draft]
 MakeStore = Callable[..., SqliteStore]
@@ -20,17 +22,15 @@ MakeStore = Callable[..., SqliteStore]
 
 def table(store: SqliteStore, **of: int) -> list[dict[str, str]]:
     """Export as CSV and read it back."""
-    out = io.StringIO(newline="")
-    write_csv(store, out, of=Span(**{"first": 0, "last": store.head().size} | of))
-    return list(csv.DictReader(io.StringIO(out.getvalue(), newline="")))
+    data = b"".join(as_csv(store.stored(**of)))
+    return list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline="")))
 
 
 def test_jsonl_is_exact(make_store: MakeStore, make_draft: MakeDraft) -> None:
     """Each line is the exact bytes of an entry."""
-    store, out = make_store(), io.BytesIO()
+    store = make_store()
     store.append([make_draft(content={"scope": scope}) for scope in ("«один»", "two", "three\n")], now=5)
-    assert write_jsonl(store, out, of=Span(first=1, last=3)) == 2
-    assert out.getvalue() == b"".join(body + b"\n" for body in store.entries(1))
+    assert b"".join(as_jsonl(store.stored(1, last=3))) == b"".join(body + b"\n" for body in store.entries(1))
 
 
 def test_csv(make_store: MakeStore, make_draft: MakeDraft) -> None:
@@ -72,9 +72,9 @@ def test_progress(make_store: MakeStore, make_draft: MakeDraft) -> None:
     """Progress is told every thousand entries and at the end."""
     store, told = make_store(), list[tuple[int, int]]()
     store.append([make_draft() for _ in range(STEP + 1)], now=5)
-    write_jsonl(
-        store, io.BytesIO(), of=Span(first=0, last=STEP + 1), progress=lambda done, total: told.append((done, total))
-    )
+    everything = Selection()
+    of = everything.span(store, size=STEP + 1)
+    assert len(list(everything.places(store, of=of, progress=lambda *done: told.append(done)))) == STEP + 1
     assert told == [(STEP, STEP + 1), (STEP + 1, STEP + 1)]
 
 
