@@ -393,6 +393,10 @@ class Ledger:
         note = self.store.checkpoint(limit=limit)
         return None if note is None else self._sealer.opened(note)
 
+    def opened(self, note: bytes) -> Checkpoint:
+        """Read a checkpoint; raise VerificationError if a key has signed it that the log does not know."""
+        return self._sealer.opened(note)
+
     def published(self) -> Published | None:
         """Return the checkpoint that everybody may see: that of the hour, not the newest."""
         return self.store.published_checkpoint()

@@ -56,6 +56,11 @@ class PostgresShelf:
         row = self._one("SELECT size, at, note, token FROM consent.published ORDER BY size DESC LIMIT 1")
         return None if row is None else Published(size=row[0], at=row[1], note=row[2], token=row[3])
 
+    def published_checkpoints(self) -> list[Published]:
+        """Return all checkpoints that were published."""
+        rows = self._rows("SELECT size, at, note, token FROM consent.published ORDER BY size")
+        return [Published(size=size, at=at, note=note, token=token) for size, at, note, token in rows]
+
     def stamp_checkpoint(self, size: int, *, token: bytes) -> None:
         """Keep a time-stamp token beside a published checkpoint."""
         with self._server.writing() as connection:

@@ -40,6 +40,12 @@ class SqliteShelf:
             ).fetchone()
         return None if row is None else Published(size=row[0], at=row[1], note=row[2], token=row[3])
 
+    def published_checkpoints(self) -> list[Published]:
+        """Return all checkpoints that were published."""
+        with self._database.using() as connection:
+            rows = connection.execute("SELECT size, at, note, token FROM published ORDER BY size").fetchall()
+        return [Published(size=size, at=at, note=note, token=token) for size, at, note, token in rows]
+
     def stamp_checkpoint(self, size: int, *, token: bytes) -> None:
         """Keep a time-stamp token beside a published checkpoint."""
         with self._database.writing() as connection:

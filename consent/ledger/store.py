@@ -228,6 +228,9 @@ class Store(Nodes, Protocol):
     def published_checkpoint(self) -> Published | None:
         """Return the checkpoint that was published last."""
 
+    def published_checkpoints(self) -> list[Published]:
+        """Return all checkpoints that were published, the oldest first."""
+
     def stamp_checkpoint(self, size: int, *, token: bytes) -> None:
         """Keep a time-stamp token beside the published checkpoint of this size."""
 

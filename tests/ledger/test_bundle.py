@@ -40,8 +40,9 @@ def test_files(make_ledger: MakeLedger, make_draft: MakeDraft, tmp_path: Path) -
     checkpoint, of = write_bundle(ledger, tmp_path / "out")
     files = contents(tmp_path / "out")
     assert set(files) == {
-        *("README.md", "checkpoint", "documents.json", "entries.jsonl", "key", "leaf-hashes.txt"),
-        *("manifest.json", "manifest.sig", "proof.json", "verify.py", f"documents/{named}"),
+        *("README.md", "checkpoint", "documents.json", "entries.jsonl", "erasures.json", "key", "leaf-hashes.txt"),
+        *("manifest.json", "manifest.sig", "proof.json", "verify.py", "verify.html", f"documents/{named}"),
+        *("schemas/entry-1.json", "schemas/receipt-1.json", "schemas/receipt-1.context.json"),
     }
     assert files["entries.jsonl"] == b"".join(body + b"\n" for body in ledger.store.entries())
     assert files["checkpoint"] == checkpoint.note
