@@ -63,11 +63,6 @@ def run(args: argparse.Namespace) -> int:
     if args.proofs and args.format != "jsonl":
         print("consent: --proofs goes with --format jsonl", file=sys.stderr)
         return WRONG_USE
-    if args.format == "bundle" and set(given) - {"since", "until"}:
-        print(
-            "consent: a bundle takes --since and --until; the other filters go with another --format", file=sys.stderr
-        )
-        return WRONG_USE
     with existing_ledger(ConsentSettings()) as ledger:
         return export(ledger, args.out, form=args.format, selection=selection, proofs=args.proofs)
 
@@ -77,7 +72,7 @@ def export(ledger: Ledger, out: Path, *, form: str, selection: Selection, proofs
     try:
         with Bar("Exporting") as bar:
             if form == "bundle":
-                checkpoint, of = write_bundle(ledger, out, since=selection.since, until=selection.until, progress=bar)
+                checkpoint, of = write_bundle(ledger, out, selection=selection, progress=bar)
                 count = of.last - of.first - within(pruned(ledger.store), first=of.first, last=of.last)
             else:
                 checkpoint = ledger.seal()
@@ -95,7 +90,11 @@ def export(ledger: Ledger, out: Path, *, form: str, selection: Selection, proofs
         return WRONG_USE if isinstance(error, FileExistsError | FileNotFoundError) else FAILED
     gone = within(pruned(ledger.store), first=of.first, last=of.last)
     said = f"; {gone} more were pruned, as the log reports" if gone else ""
-    print(f"{count} of {checkpoint.size} entries written to {out}{said}")
+    if form == "bundle" and selection.filters:
+        chosen = f"those of {count} entries that fit the filter, of {checkpoint.size} in all,"
+    else:
+        chosen = f"{count} of {checkpoint.size} entries"
+    print(f"{chosen} written to {out}{said}")
     return 0
 
 

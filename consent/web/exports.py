@@ -29,11 +29,13 @@ CHECKPOINT = "Consent-Checkpoint"
 RANGE = "Consent-Range"
 PRUNED = "Consent-Pruned"
 BY = "audit-page"
+BUNDLE = "bundle.zip"
 MEDIA_TYPES = {
     "jsonl": "application/jsonl",
     "proofs.jsonl": "application/jsonl",
     "csv": "text/csv; charset=utf-8",
-    "parquet": "application/vnd.apache.parquet",
+    PARQUET: "application/vnd.apache.parquet",
+    BUNDLE: "application/zip",
 }
 _PIECE = 1 << 18
 
@@ -54,13 +56,14 @@ class Exports:
         checkpoint to stay with, by the number of its entries.
         """
         form = request.path_params["form"]
-        if form not in MEDIA_TYPES or (form == PARQUET and importlib.util.find_spec("pyarrow") is None):
+        missing = form == PARQUET and importlib.util.find_spec("pyarrow") is None
+        if missing or form == BUNDLE or form not in MEDIA_TYPES:
             return self._answers.error(request, 404)
         return await self._answered(request, form)
 
     async def bundle(self, request: Request) -> Response:
         """Stream a bundle, which verifies offline."""
-        return await self._answered(request, "bundle.zip")
+        return await self._answered(request, BUNDLE)
 
     async def _answered(self, request: Request, form: str) -> Response:
         try:
@@ -78,23 +81,29 @@ class Exports:
         limit, size = _number(query, "limit"), _number(query, "size")
         if limit == 0:
             raise SelectionError("0 entries a page lead nowhere", field="limit")
+        if form == BUNDLE and (limit, size) != (None, None):
+            raise SelectionError("a bundle is of the newest checkpoint, and comes as a whole", field="limit or size")
         selection = Selection.read(query)
         checkpoint = await asyncio.to_thread(self._checkpoint, size)
         of = await asyncio.to_thread(selection.span, self._site.ledger.store, size=checkpoint.size)
         end = of.last if limit is None else min(of.last, of.first + limit)
         page = Span(first=of.first, last=end)
         headers = {**self._headers(checkpoint, page), "Content-Disposition": _named(form)}
+        if form == BUNDLE:
+            # Its own is newer by the entry about this export.
+            del headers[CHECKPOINT], headers[RANGE]
         if end < of.last:
             follow = {**query, "first": [str(end)], "size": [str(checkpoint.size)], "limit": [str(limit)]}
             headers["Link"] = f'<{request.url.path}?{urlencode(follow, doseq=True)}>; rel="next"'
         headers[PRUNED] = str(await asyncio.to_thread(self._pruned, page))
         if request.method == "HEAD":
-            return Response(headers=headers, media_type=MEDIA_TYPES.get(form, "application/zip"))
+            return Response(headers=headers, media_type=MEDIA_TYPES[form])
         await self._record(token, form, page, selection=selection, size=checkpoint.size)
-        if form == "bundle.zip":
-            return StreamingResponse(self._bundle(selection), media_type="application/zip", headers=headers)
         store = self._site.ledger.store
-        made = pieces(store, form=form, places=selection.places(store, of=page), checkpoint=checkpoint)
+        if form == BUNDLE:
+            made = self._bundle(selection)
+        else:
+            made = pieces(store, form=form, places=selection.places(store, of=page), checkpoint=checkpoint)
         return StreamingResponse(made, media_type=MEDIA_TYPES[form], headers=headers)
 
     def _checkpoint(self, size: int | None) -> Checkpoint:
@@ -133,7 +142,7 @@ class Exports:
     def _bundle(self, selection: Selection) -> Iterator[bytes]:
         with tempfile.TemporaryDirectory(prefix="consent-bundle-") as folder:
             path = Path(folder) / "bundle.zip"
-            write_bundle(self._site.ledger, path, since=selection.since, until=selection.until)
+            write_bundle(self._site.ledger, path, selection=selection)
             with path.open("rb") as file:
                 while piece := file.read(_PIECE):
                     yield piece
@@ -168,4 +177,4 @@ def _number(query: dict[str, list[str]], name: str) -> int | None:
 
 
 def _named(form: str) -> str:
-    return f'attachment; filename="consent-{"" if form == "bundle.zip" else "entries."}{form}"'
+    return f'attachment; filename="consent-{"" if form == BUNDLE else "entries."}{form}"'
