@@ -102,7 +102,7 @@ class ConsentSettings(BaseSettings):
     )
     """How long a record is kept once its choice no longer holds, by regime; what is not named is kept for ever."""
     audit_tokens: tuple[SecretStr, ...] = ()
-    """Who holds one may read the auditor's pages; without any these pages are off."""
+    """Who holds one may read the auditor's pages: tokens, or `sha256:` and a digest. Others lie in the ledger."""
     prefix: str = "/privacy"
     """The path under which our own pages lie."""
     undeclared: Undeclared = Undeclared.REPORT

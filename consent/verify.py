@@ -38,7 +38,7 @@ LEVELS = (
     "pinned key: the holder of the key you gave vouches for it, and could have rewritten it before signing",
     "earlier checkpoint or receipt: nothing recorded before it has been changed, reordered or removed since",
 )
-KIND = "consent|policy-published|notice-published|erased|pruned|gap|exported|key-rotated|hold"
+KIND = "consent|policy-published|notice-published|erased|pruned|gap|exported|key-rotated|hold|audit|snapshot"
 STATUS = "unknown|requested|request-deferred|refused|given|renewed|withdrawn|expired|terminated|invalidated"
 IRREGULAR = {"renewed": "RenewedConsentGiven", "terminated": "ConsentRevoked"}  # in the Data Privacy Vocabulary
 DAY = r"(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31"

@@ -385,9 +385,12 @@ class Ledger:
         """Return which verifier key took over from which, in order; None stands for one that was lost."""
         return [(None if old is None else old.text, new.text) for old, new in self._sealer.rotations()]
 
-    def checkpoint(self) -> Checkpoint | None:
-        """Return the newest checkpoint; raise VerificationError if a key has signed it that the log does not know."""
-        note = self.store.checkpoint()
+    def checkpoint(self, *, limit: int | None = None) -> Checkpoint | None:
+        """Return the newest checkpoint, or the newest with at most `limit` entries.
+
+        Raises VerificationError if a key has signed it that the log does not know.
+        """
+        note = self.store.checkpoint(limit=limit)
         return None if note is None else self._sealer.opened(note)
 
     def opened(self, note: bytes) -> Checkpoint:
