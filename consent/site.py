@@ -87,7 +87,7 @@ class Site:
         own = own_cookies(settings)
         self.cookie_name, self.once_cookie_name, self.language_cookie_name = (one.name for one in own)
         self.catalogue = catalogue_of(settings, cookies=own)
-        self.assets = assets.load(shipped.STATIC)
+        self.assets = assets.load(shipped.STATIC, settings.look)
         self.pages = Pages(
             site_name=settings.name,
             prefix=settings.prefix,
