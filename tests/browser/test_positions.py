@@ -16,13 +16,14 @@ from tests.browser.gallery import address, gallery
 pytestmark = pytest.mark.browser
 
 Serve = Callable[[ASGIApp], int]
-BOX = "(() => { const r = document.querySelector('#cst').getBoundingClientRect(); return [r.x, r.y, r.right, r.bottom]; })()"
+BOX = "(({ x, y, right, bottom }) => [x, y, right, bottom])(document.querySelector('#cst').getBoundingClientRect())"
 BUTTONS = """[...document.querySelectorAll('#cst button[name=choice]')].map((button) => {
   const words = document.createRange(), style = getComputedStyle(button), box = button.getBoundingClientRect();
   words.selectNodeContents(button);
   const tops = new Set([...words.getClientRects()].map((line) => Math.round(line.top)));
   const spill = button.scrollWidth > button.clientWidth;
-  return { lines: tops.size, spill, width: Math.round(box.width), height: Math.round(box.height), top: Math.round(box.top),
+  const [width, height, top] = [box.width, box.height, box.top].map(Math.round);
+  return { words: button.textContent, lines: tops.size, spill, width, height, top,
     look: [style.font, style.color, style.backgroundColor, style.borderColor, style.padding].join(' ') };
 })"""
 
@@ -47,7 +48,7 @@ def test_no_label_breaks_on_a_phone(chromium: Browser, serve: Serve) -> None:
             yes, no = measure(page)
             equal = yes["look"] == no["look"] and abs(yes["width"] - no["width"]) <= 1 and yes["height"] == no["height"]
             if not equal or {yes["lines"], no["lines"]} != {1} or yes["spill"] or no["spill"]:
-                wrong.append((language, state, yes, no))
+                wrong.append(f"{language}, {state}: {yes} {no}")
     context.close()
     assert wrong == []
 
