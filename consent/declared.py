@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from consent import shipped
-from consent.choice import cookie
+from consent.choice import companion, cookie
 from consent.choice.catalogue import (
     KEY,
     NECESSARY,
@@ -34,13 +34,17 @@ def known_services() -> Mapping[str, Service]:
     return {key: service_from_table(key, table) for key, table in tables.items()}
 
 
-def own_cookies(settings: ConsentSettings) -> tuple[Cookie, Cookie, Cookie]:
-    """Return our own cookies under their names on this site: the choice, what loads once, the language."""
+def own_cookies(settings: ConsentSettings) -> tuple[Cookie, ...]:
+    """Return our own cookies under their names on this site: the choice, what loads once, the language.
+
+    Where pages are everybody's, the companion that their script reads comes last.
+    """
     marked = "" if settings.insecure_cookies else "__Secure-" if settings.cookie_domain else "__Host-"
     return (
         Cookie(name=marked + cookie.NAME, lifetime=settings.validity),
         Cookie(name=marked + cookie.ONCE_NAME, lifetime=f"PT{cookie.ONCE_SECONDS}S"),
         Cookie(name=marked + cookie.LANGUAGE_NAME, lifetime="session"),
+        *([Cookie(name=marked + companion.NAME, lifetime=settings.validity)] if settings.cache == "shared" else []),
     )
 
 

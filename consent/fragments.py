@@ -41,19 +41,20 @@ class Fragments:
         self._change_link = change_link
         self._rendered: OrderedDict[tuple[object, ...], list[bytes]] = OrderedDict()
 
-    def banner(self, consent: Consent, *, next_path: str) -> bytes:
-        """Return the first layer for whoever has something left to answer, naming what has changed since."""
+    def banner(self, consent: Consent, *, next_path: str, companion: str = "") -> bytes:
+        """Return the first layer for whoever has something left to answer, naming what has changed since.
+
+        `companion` tells the script of a page that is everybody's how to read who is looking at it.
+        """
         under = consent.asked_under.digest if consent.asked_under is not None else ""
         kind = (under, consent.asking, consent.granted, consent.status, consent.gpc, consent.regime, consent.allowed)
 
         def render() -> bytes:
             once = self._template("consent_once_form.html", consent)
-            banner = self._template(
-                "consent_banner.html", consent, **banner_context(consent.notice, consent, self._prefix)
-            )
-            return banner + once
+            context = banner_context(consent.notice, consent, self._prefix) | {"companion": companion}
+            return self._template("consent_banner.html", consent, **context) + once
 
-        return self._filled(("banner", consent.notice.digest, *kind), render, next_path)
+        return self._filled(("banner", consent.notice.digest, companion, *kind), render, next_path)
 
     def link(self, consent: Consent, *, next_path: str) -> bytes:
         """Return what follows `<body>` once all is answered: the link, and the form to load something once."""

@@ -9,24 +9,18 @@ from functools import lru_cache
 
 from consent.choice.consent import Consent
 from consent.gate import headers
+from consent.sharing import FOR_SHARED_CACHES
 from consent.site import Site
 from consent.visitors import Visitor
 
 RawHeaders = list[tuple[bytes, bytes]]
 
-CACHE_HEADERS = frozenset(
-    {
-        b"cdn-cache-control",
-        b"cloudflare-cdn-cache-control",
-        b"edge-control",
-        b"last-modified",
-        b"netlify-cdn-cache-control",
-        b"surrogate-control",
-        b"vercel-cdn-cache-control",
-        b"x-accel-expires",
-    }
-)
-"""What would bring a gated page back from before a change, or let a shared cache keep it."""
+DATED = b"last-modified"
+"""What would bring a page back from before a change: of the page, of its gating, or of its visitor's mind."""
+CACHE_HEADERS = FOR_SHARED_CACHES | {DATED}
+"""What a page that is its visitor's own loses."""
+SHARED_CACHE_HEADERS = frozenset({DATED})
+"""What a page that is everybody's loses."""
 BODY_HEADERS = frozenset(
     {
         b"accept-ranges",
@@ -62,22 +56,28 @@ def marked(
     consent: Consent,
     negotiated: bool = False,
     confirming: bool = False,
-    tagged: bool = True,
+    tag: str | None = None,
     encoding: str = "",
 ) -> Marked:
-    """Return the headers of a page gated for one visitor.
+    """Return the headers of a page gated for one visitor, or for nobody where it is everybody's.
 
-    `negotiated` tells that the language came from `Accept-Language`; `confirming` that there is no new body. Without
-    `tagged` the body is the app's own, and so is its entity tag. `encoding` is the one the page was scanned in: a
-    `text/html` that does not plainly name one gets it, so that no browser reads the page in another.
+    What is everybody's keeps the app's own word to caches. Its policy is not narrowed by services that may be granted:
+    the next visitor to get this page from a cache may have granted them, and a reload would bring the same page.
+
+    `negotiated` tells that the language came from `Accept-Language`; `confirming` that there is no new body. `tag` ends
+    the entity tag: that of the visitor's state where none is given, nothing where the body is the app's own. `encoding`
+    is the one the page was scanned in: a `text/html` that does not plainly name one gets it, so that no browser reads
+    the page in another.
     """
     kept: RawHeaders = []
     varies, types, cached, narrowed = [], [], b"", False
-    narrowing, policies = site.narrowing(consent.allowed), []
+    dropped = SHARED_CACHE_HEADERS if visitor.shared else CACHE_HEADERS
+    allowed = frozenset(s.key for s in site.catalogue.services) if visitor.shared else consent.allowed
+    narrowing, policies = site.narrowing(allowed), []
     nonces: dict[bytes, str] = {}
     for name, value in raw:
         name = name.lower()
-        if name in CACHE_HEADERS or (name in BODY_HEADERS and not confirming):
+        if name in dropped or (name in BODY_HEADERS and not confirming):
             continue
         if name == b"content-type" and encoding:
             types.append(value)
@@ -85,8 +85,9 @@ def marked(
             varies.append(value)
         elif name == b"cache-control":
             cached = cached + b", " + value if cached else value
-        elif name == b"etag" and tagged:
-            kept.append((name, headers.etag_with(value.decode("latin-1"), visitor.state_tag).encode("latin-1")))
+        elif name == b"etag" and tag != "":
+            ending = visitor.state_tag if tag is None else tag
+            kept.append((name, headers.etag_with(value.decode("latin-1"), ending).encode("latin-1")))
         elif name in (ENFORCED, REPORT_ONLY):
             policy = value.decode("latin-1")
             found = _NONCE.search(policy)
@@ -94,34 +95,34 @@ def marked(
                 nonces.setdefault(name, found[1])
             tightened = narrowing.narrow(policy)
             if name == ENFORCED:
-                narrowed |= tightened != policy
+                narrowed |= tightened != policy and not visitor.shared
                 policies.append(tightened)
             kept.append((name, tightened.encode("latin-1")))
         else:
             kept.append((name, value))
-    if tagged and site.settings.csp != "off":
-        narrowed |= site.settings.denies and not site.optional <= consent.allowed
-        kept += _own_policy(site, consent)
-    if tagged and not site.settings.denies:
+    if tag != "" and site.settings.csp != "off":
+        narrowed |= site.settings.denies and not site.optional <= allowed
+        kept += _own_policy(site, allowed)
+    if tag != "" and not site.settings.denies:
         site.reports.undenied(narrowing.undenied(policies))
     if types:
         plain = len(types) == 1 and _TYPE.fullmatch(types[0]) is not None
         kept.insert(0, (b"content-type", types[0] if plain else f"text/html; charset={encoding}".encode("ascii")))
-    if visitor.once:
-        cached = b"no-store"
-    elif b"no-store" not in cached.lower():
-        cached = b"private, no-cache"
-    kept.append((b"cache-control", cached))
-    kept.append((b"vary", _vary(b", ".join(varies), negotiated, site.settings.country_header)))
+    vary = b", ".join(varies)
+    if not visitor.shared:
+        if visitor.fleeting:
+            cached = b"no-store"
+        elif b"no-store" not in cached.lower():
+            cached = b"private, no-cache"
+        vary = _vary(vary, negotiated, site.settings.country_header)
+    kept.extend((name, value) for name, value in ((b"cache-control", cached), (b"vary", vary)) if value)
     # What is only reported on need not carry the nonce that is asked for.
     return Marked(kept, nonces.get(ENFORCED) or nonces.get(REPORT_ONLY, ""), narrowed)
 
 
-def _own_policy(site: Site, consent: Consent) -> RawHeaders:
+def _own_policy(site: Site, allowed: frozenset[str]) -> RawHeaders:
     """Return the policy of our own beside whatever policy the page has: a browser keeps to both."""
-    policy: RawHeaders = [
-        (ENFORCED if site.settings.denies else REPORT_ONLY, site.policy(consent.allowed).encode("ascii"))
-    ]
+    policy: RawHeaders = [(ENFORCED if site.settings.denies else REPORT_ONLY, site.policy(allowed).encode("ascii"))]
     if site.settings.secure:
         policy.append((b"reporting-endpoints", f'consent="{site.reports_address}"'.encode("ascii")))
     return policy

@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from consent.asked import is_framed_elsewhere
 from consent.codings import DECODERS
 from consent.errors import ConfigurationError
 from consent.gate import headers as gate_headers
 from consent.responder import Responder
 from consent.settings import ConsentSettings
+from consent.sharing import Watched
 from consent.site import Site
 from consent.visitors import Headers, RawHeaders, Visitor, Visitors, gathered
 from consent.web import application
@@ -40,6 +44,8 @@ SUBRESOURCES = frozenset(
 """Values of `Sec-Fetch-Dest` for which a browser never makes a page of the answer. Source: Fetch §2.2.7."""
 PAGES = frozenset({b"document", b"embed", b"fencedframe", b"frame", b"iframe", b"object"})
 """Values of `Sec-Fetch-Dest` for which it does."""
+CACHED_METHODS = frozenset({"GET", "HEAD"})
+"""Methods whose answers a shared cache keeps. Source: RFC 9110 §9.2.3."""
 UNSCANNED = "http.response.zerocopysend"
 """The extension by which an app hands the server a file descriptor, whose bytes would pass us by. Source: ASGI spec."""
 CONDITIONS = frozenset({b"range", b"if-range", b"if-modified-since", b"if-none-match"})
@@ -94,10 +100,19 @@ class ConsentMiddleware:
             # Below a mount the app's paths begin at its root path; ours begin with the whole prefix.
             await self._web({**scope, "root_path": ""}, receive, send)
             return
-        confirming = False
+        if headers.get(b"sec-fetch-site") == b"cross-site" and is_framed_elsewhere(scope):
+            # Without its banner, and so no page for the same visitor outside of the frame.
+            visitor = replace(visitor, fleeting=True)
+        nobody = watched = confirming = None
+        if site.shared and scope["method"] in CACHED_METHODS and not visitor.fleeting:
+            nobody, watched = self._visitors.nobody, Watched(visitor.consent)
+            scope["state"]["consent"] = watched
         if headers.get(b"sec-fetch-dest") not in SUBRESOURCES:
             if not CONDITIONS.isdisjoint(headers):
-                kept, confirming = _for_a_page(scope["headers"], state_tag=_tag_of(visitor, headers))
+                gated_for = [one for one in (nobody, visitor) if one is not None and not one.fleeting]
+                kept, confirming = _for_a_page(
+                    scope["headers"], navigation=_is_navigation(headers), gated_for=gated_for
+                )
                 scope = {**scope, "headers": kept}
             elif (accepted := headers.get(b"accept-encoding")) is not None and (
                 narrow := _narrowed(accepted)
@@ -106,7 +121,8 @@ class ConsentMiddleware:
         if UNSCANNED in (scope.get("extensions") or ()):
             offered = {name: value for name, value in scope["extensions"].items() if name != UNSCANNED}
             scope = {**scope, "extensions": offered}
-        await self.app(scope, receive, Responder(site, visitor, send, scope=scope, confirming=confirming))
+        responder = Responder(site, visitor, send, scope=scope, nobody=nobody, watched=watched, confirming=confirming)
+        await self.app(scope, receive, responder)
 
     async def _no_request(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -162,31 +178,41 @@ class ConsentMiddleware:
         logger.critical("consent is not configured, so every request is answered 503: %s", error)
 
 
-def _tag_of(visitor: Visitor, headers: Headers) -> str | None:
-    """Return the state that a page in a visitor's cache must have been gated for; None where no page was asked for."""
+def _is_navigation(headers: Headers) -> bool:
+    """Tell whether a request could be one for a page."""
     destination, accepted = headers.get(b"sec-fetch-dest", b""), headers.get(b"accept", b"*/*")
-    navigation = destination in PAGES or b"text/html" in accepted or (not destination and b"*/*" in accepted)
-    return visitor.state_tag if navigation else None
+    return destination in PAGES or b"text/html" in accepted or (not destination and b"*/*" in accepted)
 
 
-def _for_a_page(headers: RawHeaders, *, state_tag: str | None) -> tuple[list[tuple[bytes, bytes]], bool]:
-    """Return a request's headers as the app may see them if its answer could be a page, and whether it confirms one.
+def _for_a_page(
+    headers: RawHeaders, *, navigation: bool, gated_for: Sequence[Visitor]
+) -> tuple[list[tuple[bytes, bytes]], Visitor | None]:
+    """Return a request's headers as the app may see them if its answer could be a page, and whose page it confirms.
 
-    An answer to a condition that was not made for this visitor's state could bring back a page from before a
-    withdrawal; a part of a page, or one in a content coding we cannot undo, cannot be gated. Without a `state_tag` the
-    request is no navigation, and its conditions stay.
+    An answer to a condition that was made for none of `gated_for` could bring back a page from before a withdrawal; a
+    part of a page, or one in a content coding we cannot undo, cannot be gated. Conditions of what is no `navigation`
+    stay.
     """
-    kept, confirming = [], False
+    kept, confirming = [], None
     for name, value in headers:
         if name == b"accept-encoding":
             value = _narrowed(value)
-        elif name in CONDITIONS and state_tag is not None:
-            own = gate_headers.none_match(value.decode("latin-1"), state_tag) if name == b"if-none-match" else None
-            if own is None:
+        elif name in CONDITIONS and navigation:
+            confirmed = _confirmed(value.decode("latin-1"), gated_for) if name == b"if-none-match" else None
+            if confirmed is None:
                 continue
-            value, confirming = own.encode("latin-1"), True
+            value, confirming = confirmed
         kept.append((name, value))
     return kept, confirming
+
+
+def _confirmed(tags: str, gated_for: Sequence[Visitor]) -> tuple[bytes, Visitor] | None:
+    """Return the tags of the first of these visitors that has any, as the app wrote them; None for none."""
+    for visitor in gated_for:
+        own = gate_headers.none_match(tags, visitor.state_tag)
+        if own is not None:
+            return own.encode("latin-1"), visitor
+    return None
 
 
 def _replaced(headers: RawHeaders, name: bytes, value: bytes) -> list[tuple[bytes, bytes]]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,15 @@ class Pages:
             except TemplateSyntaxError as error:
                 place = f"{path}, line {error.lineno}"
                 raise ConfigurationError(str(error.message), place=place, remedy="Mend the template") from None
+
+    @cached_property
+    def digest(self) -> str:
+        """Return the SHA-256 over all templates as they are found, in hex."""
+        loader = self._environment.loader
+        sources = (
+            [] if loader is None else [loader.get_source(self._environment, n)[0] for n in loader.list_templates()]
+        )
+        return hashlib.sha256("\0".join(sources).encode()).hexdigest()
 
     def wording(self, language: str) -> Wording:
         """Return the texts of one of the site's languages."""

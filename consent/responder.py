@@ -20,6 +20,7 @@ from consent.gate.rules import Verdict, View
 from consent.gating import Finished, Gating, encoding_of, gated_whole
 from consent.kinds import Kind, kind_of, sniffed
 from consent.marking import Marked, marked
+from consent.sharing import Watched, is_private
 from consent.site import Site
 from consent.visitors import Visitor
 from consent.web.origin import safe_path
@@ -45,7 +46,8 @@ _LANGUAGE = re.compile(rb"\slang\s*=\s*[\"']?([A-Za-z0-9-]{2,35})", re.IGNORECAS
 class Responder:
     """Stand between the app and the server for one request.
 
-    `confirming` tells that the request asks whether a page that was gated for this very state still holds.
+    `nobody` is given where the answer may be everybody's: for whom it is gated then. `watched` tells whether the app
+    asked about the visitor before it answered. `confirming` is for whom a page was gated that the request asks about.
     """
 
     # Most answers are no pages, and need none of these.
@@ -64,12 +66,16 @@ class Responder:
         send: Send,
         *,
         scope: Scope,
-        confirming: bool = False,
+        nobody: Visitor | None = None,
+        watched: Watched | None = None,
+        confirming: Visitor | None = None,
     ) -> None:
         self._site = site
         self._visitor = visitor
         self._send = send
         self._scope = scope
+        self._nobody = nobody
+        self._watched = watched
         self._confirming = confirming
 
     def __call__(self, message: Message) -> Awaitable[None]:
@@ -113,11 +119,17 @@ class Responder:
             elif name in GATED_HEADERS:
                 gated = True
         self._kind = kind_of(content_type)
+        if self._nobody is not None and self._is_everybodys(message["status"], raw, self._nobody):
+            self._visitor = self._nobody
+            if self._watched is not None:
+                Watched.settle(self._watched, self._nobody.consent)
         if gated:
-            if message["status"] in REDIRECTS and self._leads_astray(raw):
+            leads = message["status"] in REDIRECTS
+            if leads and self._leads_astray(raw):
                 await self._stay(message)
                 return
-            message = self._with_gated_headers(message, page=self._kind.page)
+            # A redirect mostly comes without a body that would tell its kind.
+            message = self._with_gated_headers(message, page=self._kind.page and not leads)
         if self._kind is Kind.OTHER:
             await self._send(message)
         elif message["status"] in WITHOUT_BODY or self._kind is Kind.UNKNOWN:
@@ -125,17 +137,36 @@ class Responder:
         else:
             await self._begin_gated(message)
 
+    def _is_everybodys(self, status: int, raw: list[tuple[bytes, bytes]], nobody: Visitor) -> bool:
+        """Tell whether caches may keep this answer for everybody, as far as the app and the kind of answer allow it.
+
+        Style sheets and XML that ask a service that is held back cannot be mended by a script, and a redirect to one
+        may be followed by one visitor's own act and not by another's page.
+        """
+        if is_private(raw) or self._kind.held_whole or (self._watched and Watched.looked_at(self._watched)):
+            return False
+        allowed = nobody.consent.allowed
+        if status in REDIRECTS and self._verdict_of_location(raw, self._site.rules.view(allowed)) is not None:
+            return False
+        cookies = [value.decode("latin-1") for name, value in raw if name == b"set-cookie"] if self._kind.page else []
+        hold_undeclared = self._site.settings.undeclared_cookies == "hold"
+        return not headers.hold_cookies(cookies, self._site.catalogue, allowed, hold_undeclared=hold_undeclared)[0]
+
     async def _begin_untyped(self, message: Message) -> None:
         """Send a start without a body, or one whose body will tell what it is."""
         response = MutableHeaders(raw=message["headers"])
         if message["status"] in WITHOUT_BODY:
-            if self._confirming and message["status"] == 304:
+            whose = self._confirming
+            if whose is not None and message["status"] == 304:
+                # What the app keeps to the visitor stays theirs, though the page it confirms was everybody's.
+                owner = self._visitor if whose.shared else whose
                 page = marked(
                     message["headers"],
                     site=self._site,
-                    visitor=self._visitor,
-                    consent=self._visitor.consent,
+                    visitor=owner,
+                    consent=owner.consent,
                     confirming=True,
+                    tag=whose.state_tag,
                 )
                 message = {**message, "headers": page.headers}
             await self._send(message)
@@ -369,16 +400,24 @@ class Responder:
         tag = found[1].decode("ascii") if found else response.get("content-language", "")
         language = self._site.spoken(tag)
         if language is None:
-            self._negotiated = len(self._site.settings.spoken) > 1
+            self._negotiated = len(self._site.settings.spoken) > 1 and not self._visitor.shared
             return self._visitor.consent
         return self._visitor.in_language(self._site.edition(self._site.now()).notices[language])
 
     def _insert(self, consent: Consent, page: Marked) -> Insert:
-        fragments, path = self._site.fragments, safe_path(path_of(self._scope)) or "/"
-        after_body = fragments.link if consent.answered else fragments.banner
-        framed = is_framed_elsewhere(self._scope)
+        fragments, shared = self._site.fragments, self._visitor.shared
+        # A cache may keep one page for many queries, and a query may say who came.
+        path = path_of({**self._scope, "query_string": b""} if shared else self._scope)
+        path = safe_path(path) or "/"
+        companion = self._site.edition(self._site.now()).companion if shared else ""
+        if is_framed_elsewhere(self._scope):
+            after_body = b""
+        elif consent.answered:
+            after_body = fragments.link(consent, next_path=path)
+        else:
+            after_body = fragments.banner(consent, next_path=path, companion=companion)
         return Insert(
-            banner=b"" if framed else _fitted(after_body(consent, next_path=path), page),
+            banner=_fitted(after_body, page),
             first_gated=_fitted(fragments.assets(consent), page) if consent.answered else b"",
             also_granted=True,
             watch=_fitted(self._site.watch(consent.allowed), page),
@@ -398,7 +437,8 @@ class Responder:
         return headers.hold_headers(raw, view, bases=view.rules.page(address_of(self._scope))) != raw
 
     def _links(self, links: Iterable[bytes]) -> list[bytes]:
-        view = self._site.rules.view(self._visitor.consent.allowed)
+        # They come before it is known whose the answer is.
+        view = self._site.rules.view((self._nobody or self._visitor).consent.allowed)
         bases = view.rules.page(address_of(self._scope))
         return [link for _, link in headers.hold_headers([(b"link", link) for link in links], view, bases=bases)]
 
@@ -432,8 +472,8 @@ class Responder:
             for value in kept:
                 response.append("set-cookie", value)
         raw = response.raw
-        if not page and self._differs(raw, cookies):
-            raw = marked(raw, site=site, visitor=self._visitor, consent=consent, confirming=True, tagged=False).headers
+        if not page and not self._visitor.shared and self._differs(raw, cookies):
+            raw = marked(raw, site=site, visitor=self._visitor, consent=consent, confirming=True, tag="").headers
         bases = site.rules.page(address_of(self._scope))
         return {**message, "headers": headers.hold_headers(raw, site.rules.view(consent.allowed), bases=bases)}
 

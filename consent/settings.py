@@ -126,6 +126,8 @@ class ConsentSettings(BaseSettings):
     """Whether notices and our pages are light or dark; `auto` does as the visitor's system says."""
     theme: Theme = Theme()
     """The colours, fonts and shape of notices and our pages."""
+    cache: Literal["private", "shared"] = "private"
+    """Whether every visitor gets pages of their own, or caches may keep one gated page for everybody."""
     country_header: str = ""
     """The request header in which a trusted proxy names the visitor's country."""
     regimes: dict[str, Regime] = Field(default_factory=dict)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import os
 import time
@@ -11,30 +12,26 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import lru_cache
-from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import quote
 
 from babel.core import negotiate_locale
 
 from consent import assets, shipped
-from consent.choice import cookie
+from consent.choice import companion, cookie
 from consent.choice.choice import DAY, Choice
+from consent.choice.consent import Consent
 from consent.choice.lifetime import Lifetime
 from consent.choice.notice import Notice, PolicyReference, build
 from consent.declared import catalogue_of, own_cookies
-from consent.errors import ConfigurationError, LedgerError, LedgerUnavailableError
+from consent.errors import LedgerError, LedgerUnavailableError
 from consent.fragments import Fragments
 from consent.gate import sources
 from consent.gate.bodies import Bodies
 from consent.gate.csp import Narrowing
 from consent.gate.rules import Rules, Undeclared
-from consent.ledger.checkpoint import Signer, key_beside, note_name
-from consent.ledger.ledger import Ledger
-from consent.ledger.publisher import Outlets
-from consent.ledger.sqlite import SqliteStore
 from consent.ledger.store import Document, Store
-from consent.ledger.timestamp import refuse_without_client
+from consent.opening import ledger_from
 from consent.pages import Pages
 from consent.policies import library as policies
 from consent.policies.facts import Facts
@@ -43,25 +40,31 @@ from consent.policies.publish import gaps
 from consent.publication import Published, of_notice, of_policies, published_policies
 from consent.reports import Reports
 from consent.settings import ConsentSettings
+from consent.version import __version__
 
 logger = logging.getLogger("consent")
 
-MEMORY = ":memory:"
-NO_ORIGIN = "http://localhost"
-"""Names the ledger of a site that has not said where it lives."""
 SHOWN_WHEN_ASKING = ("banner.", "choices.", "placeholder.", "purpose.", "service.")
+NOT_DRAWN = {"secret_keys", "ledger", "ledger_key", "queue_dir", "audit_tokens", "max_body"}
+"""Settings that no page shows anything of."""
 LOOK_AGAIN_SECONDS = 10.0
 """How long an unknown notice digest is not looked up again, and a failed publication not tried again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edition:
-    """Hold what is in force until the policies change next; `until` is in Unix seconds, None for no end in sight."""
+    """Hold what is in force until the policies change next; `until` is in Unix seconds, None for no end in sight.
+
+    `tag` tells pages gated under this edition, as this site draws them, from any other. `companion` is what a page that
+    is everybody's tells its script, empty where there is none.
+    """
 
     until: float | None
     versions: Mapping[str, str]
     notices: Mapping[str, Notice]
     renderings: Mapping[str, Document]
+    tag: str
+    companion: str
 
 
 class Site:
@@ -85,7 +88,9 @@ class Site:
         self.choice_signer = cookie.signer(settings.keys, purpose="choice")
         self.once_signer = cookie.signer(settings.keys, purpose="once")
         own = own_cookies(settings)
-        self.cookie_name, self.once_cookie_name, self.language_cookie_name = (one.name for one in own)
+        self.cookie_name, self.once_cookie_name, self.language_cookie_name = (one.name for one in own[:3])
+        self.companion_name = self.cookie_name.removesuffix(cookie.NAME) + companion.NAME
+        self.shared = settings.cache == "shared"
         self.catalogue = catalogue_of(settings, cookies=own)
         self.assets = assets.load(shipped.STATIC, settings.look)
         self.pages = Pages(
@@ -134,22 +139,29 @@ class Site:
         notices = {language: self._notice(language, versions) for language in self.pages.spoken}
         self._notices |= {notice.short: notice for notice in notices.values()}
         change = self.library.next_change(moment)
+        renderings = {
+            language: Document(
+                kind="rendering",
+                media_type="application/json",
+                data=self.fragments.rendering(notice),
+                language=language,
+            )
+            for language, notice in notices.items()
+        }
+        nobody = Consent(self.catalogue, notices[self.settings.default_language])
         return Edition(
             until=None if change is None else change.timestamp(),
             versions=MappingProxyType(versions),
             notices=MappingProxyType(notices),
-            renderings=MappingProxyType(
-                {
-                    language: Document(
-                        kind="rendering",
-                        media_type="application/json",
-                        data=self.fragments.rendering(notice),
-                        language=language,
-                    )
-                    for language, notice in notices.items()
-                }
-            ),
+            renderings=MappingProxyType(renderings),
+            tag=self._tag([rendering.digest for rendering in renderings.values()]),
+            companion=companion.described(nobody, name=self.companion_name) if self.shared else "",
         )
+
+    def _tag(self, renderings: list[str]) -> str:
+        """Return a digest of all that decides how a page is gated and drawn, beside the page and its visitor."""
+        drawn = self.settings.model_dump_json(exclude=NOT_DRAWN)
+        return hashlib.sha256("\0".join((__version__, drawn, self.pages.digest, *renderings)).encode()).hexdigest()
 
     def _notice(self, language: str, versions: Mapping[str, str]) -> Notice:
         references = []
@@ -197,10 +209,36 @@ class Site:
         begin = choice.decided_at if choice.grants else choice.decided_at + DAY
         return int(self._validity.after(datetime.fromtimestamp(begin, UTC)).timestamp())
 
-    def cookie_header(self, name: str, value: str, *, expires_at: int | None = None, strict: bool = False) -> str:
+    def choice_headers(self, choice: Choice, *, notice: Notice) -> list[str]:
+        """Return the `Set-Cookie` values that keep a choice made under `notice`, and its companion where needed."""
+        expires_at = self.expiry(choice)
+        value = cookie.seal(choice, notice=notice, by=self.choice_signer)
+        headers = [self.cookie_header(self.cookie_name, value, expires_at=expires_at)]
+        if self.shared:
+            headers.append(self.companion_header(choice, asked_under=notice))
+        return headers
+
+    def companion_header(self, choice: Choice, *, asked_under: Notice) -> str:
+        """Return the `Set-Cookie` value of what scripts may read of a choice: no id, and nothing we ever believe."""
+        today = self.edition(self.now()).notices[self.settings.default_language]
+        consent = Consent(self.catalogue, today, choice=choice, asked_under=asked_under)
+        value, expires_at = companion.value_of(consent), self.expiry(choice)
+        return self.cookie_header(self.companion_name, value, expires_at=expires_at, readable=True)
+
+    def cookie_header(
+        self,
+        name: str,
+        value: str,
+        *,
+        expires_at: int | None = None,
+        strict: bool = False,
+        readable: bool = False,
+    ) -> str:
         """Return a `Set-Cookie` value; `expires_at` is in Unix seconds, None for the browser's session."""
         settings = self.settings
-        parts = [f"{name}={value}", "Path=/", "HttpOnly", "SameSite=Strict" if strict else "SameSite=Lax"]
+        parts = [f"{name}={value}", "Path=/", "SameSite=Strict" if strict else "SameSite=Lax"]
+        if not readable:
+            parts.insert(2, "HttpOnly")
         if expires_at is not None:
             parts.append(f"Expires={format_datetime(datetime.fromtimestamp(expires_at, UTC), usegmt=True)}")
         if settings.cookie_domain:
@@ -346,92 +384,3 @@ def library_of(settings: ConsentSettings, *, facts: Facts, now: float) -> Librar
             f"so version {kept} stays in force" if kept else f"so no version of {document.slug} is in force",
         )
     return complete
-
-
-def ledger_from(
-    settings: ConsentSettings, *, clock: Callable[[], float] = time.time, store: Store | None = None
-) -> Ledger:
-    """Return the ledger of the settings, not opened yet."""
-    origin = settings.origins[0] if settings.origins else NO_ORIGIN
-    if store is None:
-        store = store_from(settings.ledger, settings=settings, origin=origin)
-    return Ledger(
-        store,
-        # Without a folder to make a key in there is nothing to wait for: what is missing is said at once.
-        signer=signer_from(settings, origin=origin)
-        if is_postgres(settings.ledger)
-        else lambda: signer_from(settings, origin=origin),
-        queue_dir=settings.path(settings.queue_dir),
-        outside=outside_of(settings),
-        outlets=outlets_of(settings),
-        clock=clock,
-    )
-
-
-def outside_of(settings: ConsentSettings) -> Path | None:
-    """Return where the newest checkpoint is kept outside the database, None for a ledger in memory."""
-    _, _, path = settings.ledger.partition(":///")
-    if settings.checkpoint_copy is not None:
-        return settings.path(settings.checkpoint_copy)
-    if path == MEMORY:
-        return None
-    beside = f"{path}.checkpoint" if settings.ledger.startswith("sqlite:") else "consent-checkpoint"
-    return settings.path(Path(beside))
-
-
-def outlets_of(settings: ConsentSettings) -> Outlets:
-    """Return where and how often checkpoints are published; raise ConfigurationError if time stamps cannot be had."""
-    if settings.timestamp_url:
-        refuse_without_client()
-    file = settings.checkpoint_file
-    return Outlets(
-        every=Lifetime.parse(settings.publish_every).seconds,
-        file=None if file is None else settings.path(file),
-        url=settings.checkpoint_url,
-        timestamp_url=settings.timestamp_url,
-    )
-
-
-def store_from(address: str, *, settings: ConsentSettings, origin: str) -> Store:
-    """Return the store at an address such as `sqlite:///consent.db`, whose path starts from the settings' folder.
-
-    Raises ConfigurationError for anything else than an SQLite file and a PostgreSQL database.
-    """
-    if is_postgres(address):
-        try:
-            from consent.ledger.postgres import PostgresStore
-        except ImportError as error:
-            raise ConfigurationError(
-                f"PostgreSQL cannot be used ({error})", place="ledger", remedy="pip install 'asgi-consent[postgres]'"
-            ) from None
-        return PostgresStore(address, origin=origin, durability=settings.durability)
-    scheme, separator, path = address.partition(":///")
-    if scheme != "sqlite" or not separator or not path:
-        # What is not understood is not shown: it may hold a password.
-        raise ConfigurationError(
-            f"{scheme.partition(':')[0]!r} is not the beginning of a ledger's address",
-            place="ledger",
-            remedy="Write it as 'sqlite:///consent.db' or 'postgresql://user@host/database'",
-        )
-    return SqliteStore(path if path == MEMORY else settings.path(Path(path)), origin=origin)
-
-
-def is_postgres(address: str) -> bool:
-    """Tell whether an address is meant for PostgreSQL, by its scheme."""
-    return address.partition(":")[0] in ("postgresql", "postgres")
-
-
-def signer_from(settings: ConsentSettings, *, origin: str) -> Signer:
-    """Return what signs checkpoints: the configured key, else one kept beside an SQLite ledger."""
-    if settings.ledger_key is not None:
-        return Signer.from_text(settings.ledger_key.get_secret_value())
-    if is_postgres(settings.ledger):
-        raise ConfigurationError(
-            "a ledger in PostgreSQL has no folder to keep its key in",
-            place="CONSENT_LEDGER_KEY",
-            remedy="Set it to the key that signs this ledger, PRIVATE+KEY+name+id+key; all workers share one",
-        )
-    _, _, path = settings.ledger.partition(":///")
-    if path == MEMORY:
-        return Signer.generate(note_name(origin))
-    return key_beside(settings.path(Path(f"{path}.key")), name=note_name(origin))

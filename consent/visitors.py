@@ -15,7 +15,6 @@ from consent.choice.regimes import regime_for
 from consent.choice.signals import global_privacy_control
 from consent.choice.status import Status
 from consent.site import Site
-from consent.version import __version__
 
 CACHE_SIZE = 4096
 LONGEST_KEPT = 8192
@@ -35,7 +34,8 @@ class Visitor:
 
     `consent_id` stays on the server. `cookies` are the names of all cookies the request carries; `once` tells that a
     cookie for loading a service once was used up by this request; `chose_language` that they switched the language,
-    which then goes before that of a page.
+    which then goes before that of a page; `fleeting` that what this request gets fits no other; `shared` that this is
+    nobody, for whom pages are gated that are everybody's. `edition_tag` is that of the edition in force.
     """
 
     consent: Consent
@@ -45,6 +45,9 @@ class Visitor:
     cookies: tuple[str, ...] = ()
     once: bool = False
     chose_language: bool = False
+    fleeting: bool = False
+    shared: bool = False
+    edition_tag: str = ""
     _translations: dict[str, Consent] = field(default_factory=dict, repr=False)
 
     def in_language(self, notice: Notice) -> Consent:
@@ -60,9 +63,12 @@ class Visitor:
     def state_tag(self) -> str:
         """Return what tells pages gated for this state from pages gated for any other, to end an entity tag with."""
         consent = self.consent
-        language = (consent.notice.digest, self.chose_language)
-        state = (__version__, *language, sorted(consent.allowed), sorted(consent.asking), consent.gpc)
-        return "c" + hashlib.sha256(repr(state).encode()).hexdigest()[:12]
+        under = consent.asked_under.digest if consent.asked_under is not None and consent.asking else ""
+        said = [sorted(keys) for keys in (consent.allowed, consent.asking, consent.granted)]
+        asked = (consent.notice.digest, self.chose_language, consent.regime, under)
+        state = (self.edition_tag, asked, said, consent.gpc, consent.status)
+        digest = hashlib.sha256(repr(state).encode()).hexdigest()
+        return ("s" if self.shared else "c") + digest[:12]
 
 
 @dataclass(slots=True)
@@ -85,9 +91,21 @@ class Visitors:
         self._name = site.cookie_name.encode()
         self._once_name = site.once_cookie_name.encode()
         self._language_name = site.language_cookie_name.encode()
+        self._companion_name = site.companion_name.encode()
         self._country_header = site.settings.country_header.lower().encode()
         self._known: dict[tuple[bytes | None, bytes | None, bytes | None, bytes | None], _Known] = {}
         self._edition = site.edition(site.now())
+        self._nobody = self._build_nobody()
+
+    @property
+    def nobody(self) -> Visitor:
+        """Return for whom pages that are everybody's are gated: granted nothing, under the strictest regime."""
+        return self._nobody
+
+    def _build_nobody(self) -> Visitor:
+        site, edition = self._site, self._edition
+        consent = Consent(site.catalogue, edition.notices[site.settings.default_language])
+        return Visitor(consent, shared=True, edition_tag=edition.tag + edition.companion)
 
     async def visitor(self, headers: Headers, *, path: str) -> Visitor:
         """Return who asks for `path`. Never raises for anything a visitor can send."""
@@ -99,6 +117,7 @@ class Visitors:
         edition = self._site.edition(now)
         if edition is not self._edition:
             self._edition, self._known = edition, {}
+            self._nobody = self._build_nobody()
         key = self._key(headers)
         known = self._known.get(key)
         return None if known is None else self._as_of(now, known, key[0], path=path)
@@ -132,7 +151,7 @@ class Visitors:
         service = cookie.unseal_once(value, path=path, now=now, by=site.once_signer)
         allowed = frozenset(() if service is None or site.catalogue.service(service) is None else (service,))
         once = replace(visitor.consent, once=allowed)
-        return replace(visitor, consent=once, once=True, _translations={})
+        return replace(visitor, consent=once, once=True, fleeting=True, _translations={})
 
     def _withdrawn(self, visitor: Visitor) -> bool:
         ledger, made_at = self._site.ledger, visitor.decided_at
@@ -147,7 +166,7 @@ class Visitors:
         chosen = next((value.decode("latin-1") for name, value in pairs if name == self._language_name), "")
         switched = site.spoken(chosen) if chosen else None
         language = switched or site.negotiate((accept_language or b"").decode("latin-1"))
-        own = (self._name, self._once_name, self._language_name)
+        own = (self._name, self._once_name, self._language_name, self._companion_name)
         names = tuple(name.decode("latin-1") for name, _ in pairs[:MOST_COOKIES] if name not in own)
         blank = Consent(
             site.catalogue,
@@ -155,7 +174,8 @@ class Visitors:
             regime=regime_for((country or b"").decode("latin-1"), regimes=site.settings.regimes),
             gpc=gpc is not None and global_privacy_control(gpc.decode("latin-1").split(LINES)),
         )
-        nobody = Visitor(blank, cookies=names, chose_language=switched is not None)
+        tag = self._edition.tag
+        nobody = Visitor(blank, cookies=names, chose_language=switched is not None, edition_tag=tag)
         known, lasting = _Known(nobody, nobody), True
         sealed = cookie.unseal(values[0], by=site.choice_signer) if len(values) == 1 else None
         if sealed is not None:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import pytest
+import uvicorn
 from starlette.responses import HTMLResponse
 from starlette.testclient import TestClient
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -210,6 +215,34 @@ def ask() -> Ask:
         return Answer(start["status"], list(start["headers"]), b"".join(bodies), sent)
 
     return run
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[ASGIApp], int]]:
+    """Return a function that serves an app on loopback, in a thread, and returns its port."""
+    with contextlib.ExitStack() as stack:
+
+        def start(app: ASGIApp) -> int:
+            listening = socket.socket()
+            listening.bind(("127.0.0.1", 0))
+            port: int = listening.getsockname()[1]
+            server = uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none"))
+            thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+            thread.start()
+
+            def stop() -> None:
+                server.should_exit = True
+                thread.join(10)
+                listening.close()
+
+            stack.callback(stop)
+            deadline = time.monotonic() + 10
+            while not server.started:
+                assert time.monotonic() < deadline, "the site did not start"
+                time.sleep(0.02)
+            return port
+
+        yield start
 
 
 def _raw(text: str | bytes) -> bytes:

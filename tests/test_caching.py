@@ -110,6 +110,15 @@ def test_the_signal_is_a_state_too(make_client: MakeClient) -> None:
     assert get(client, if_none_match=tag).status_code == 304
 
 
+def test_a_switched_language_is_a_state_too(make_client: MakeClient) -> None:
+    """A page asked in its own language is not confirmed to who switched to the one that the browser asks for anyway."""
+    client = make_client(app=conditional(), languages=("en", "uk"))
+    tag = get(client, accept_language="uk").headers["etag"]
+    assert get(client, accept_language="uk", if_none_match=tag).status_code == 304
+    client.post("/privacy/language", data={"language": "uk"})
+    assert get(client, accept_language="uk", if_none_match=tag).status_code == 200
+
+
 def test_an_expired_choice_is_a_state_too(make_client: MakeClient, make_site: MakeSite) -> None:
     """A page from before a choice ended is not confirmed after it."""
     site: Site = make_site()
@@ -137,6 +146,16 @@ def test_a_weak_tag_stays_weak(make_client: MakeClient) -> None:
     """A weak tag gets its suffix inside the quotes, and is still understood."""
     client = make_client(app=conditional(headers={"etag": 'W/"v1"'}))
     assert get(client).headers["etag"].startswith('W/"v1c')
+
+
+def test_a_page_in_a_frame_of_another_site_is_no_other_page(make_client: MakeClient) -> None:
+    """Without its banner it fits nowhere else: it is not kept, and no other stands in for it."""
+    client = make_client(app=conditional())
+    frame = {"sec-fetch-dest": "iframe", "sec-fetch-site": "cross-site"}
+    framed = client.get("/", headers=frame)
+    assert ('id="cst"' in framed.text, framed.headers["cache-control"]) == (False, "no-store")
+    tag = get(client).headers["etag"]
+    assert client.get("/", headers=frame | {"if-none-match": tag}).status_code == 200
 
 
 # -- what the app is asked

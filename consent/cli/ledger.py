@@ -19,7 +19,7 @@ from consent.settings import ConsentSettings
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register `consent ledger` with its actions."""
     parser = subparsers.add_parser(
-        "ledger", help="make, migrate and copy it, sign again after a restore, keep records for a court"
+        "ledger", help="make, migrate and copy the ledger, sign again after a restore, hold records for a court"
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
 

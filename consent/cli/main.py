@@ -24,7 +24,7 @@ COMMANDS = {
     "erase": "forget which entries are about a person",
     "prune": "delete the records whose time is over, and keep every proof",
     "keys": "list, make and replace the keys of cookies and ledger",
-    "verify": "check an exported bundle offline",
+    "verify": "check an exported bundle, or a visitor's receipt, offline",
 }
 """Every command with its help; each lives in the module of its name, which is imported only when it is used."""
 HELP = "help"

@@ -74,7 +74,7 @@ class Answers:
         cache: str = NO_STORE,
         language: str | None = None,
     ) -> HTMLResponse:
-        consent = visitor_of(request).consent
+        consent, negotiated = visitor_of(request).consent, language is None
         language = language or consent.language
         # Not `request.url`, which raises for a query that is no UTF-8.
         query = request.scope["query_string"].decode("latin-1")
@@ -89,8 +89,9 @@ class Answers:
         }
         html = self._site.pages.render(template, language=language, **(common | context))
         headers = {**self._headers(cache), "Content-Language": language}
-        if cache != NO_STORE:
-            headers["Vary"] = "Accept-Language, Cookie"
+        if negotiated and cache != NO_STORE:
+            # In the visitor's language, which not every shared cache tells apart.
+            headers |= {"Cache-Control": cache.replace("public", "private"), "Vary": "Accept-Language, Cookie"}
         return HTMLResponse(html, status, headers)
 
     def json(

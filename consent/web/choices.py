@@ -38,7 +38,7 @@ from consent.web.decision import (
 )
 from consent.web.forms import Form, FormError
 from consent.web.layer import purposes_shown, standing, undeletable
-from consent.web.origin import Provenance, provenance, safe_path
+from consent.web.origin import Provenance, provenance, safe_path, with_query_of
 
 logger = logging.getLogger("consent")
 
@@ -58,7 +58,7 @@ class Choices:
 
     async def show(self, request: Request) -> Response:
         """Serve the second layer as a page."""
-        next_path = safe_path(request.query_params.get("next", "/")) or "/"
+        next_path = self._next(request, request.query_params.get("next", "/")) or "/"
         said = request.query_params.get("said", "")
         consent = visitor_of(request).consent
         flash = None
@@ -68,8 +68,18 @@ class Choices:
         return self._page(request, consent, next_path=next_path, flash=flash)
 
     async def state(self, request: Request) -> Response:
-        """Serve what this visitor agreed to, without the consent id."""
-        return self._answers.json(_state(visitor_of(request).consent))
+        """Serve what this visitor agreed to, without the consent id, and bring the companion cookie up to date."""
+        site, consent = self._site, visitor_of(request).consent
+        response = self._answers.json(_state(consent))
+        sent = request.cookies.get(site.companion_name)
+        if site.shared and consent.answered and consent.choice is not None and consent.asked_under is not None:
+            # So that the next page that is everybody's need not ask.
+            header = site.companion_header(consent.choice, asked_under=consent.asked_under)
+            if not header.startswith(f"{site.companion_name}={sent};"):
+                response.headers.append("set-cookie", header)
+        elif site.shared and consent.choice is None and sent is not None:
+            response.headers.append("set-cookie", site.cookie_header(site.companion_name, "", expires_at=0))
+        return response
 
     async def choose(self, request: Request) -> Response:
         """Take a choice."""
@@ -80,7 +90,7 @@ class Choices:
             return self._answers.error(request, 403)
         try:
             form = await forms.read(request, limit=site.settings.max_body)
-            next_path = safe_path(form.one("next") or "/")
+            next_path = self._next(request, form.one("next") or "/")
             submission = await self._submission(form)
         except FormError as error:
             return self._answers.error(request, error.status)
@@ -112,6 +122,10 @@ class Choices:
         if unchanged(decision):
             return self._settled(request, decision, submission, next_path=next_path, said="unchanged")
         return await self._record(request, decision, submission, next_path=next_path)
+
+    def _next(self, request: Request, target: str) -> str | None:
+        path = safe_path(target)
+        return with_query_of(request, path) if path is not None and self._site.shared else path
 
     # -- reading the form
 
@@ -226,20 +240,14 @@ class Choices:
         if decision.withdrawn:
             self._answers.clear_site_data(response)
         if said != "unchanged":
-            self._set_cookie(response, decision)
+            for value in site.choice_headers(decision.choice, notice=decision.shown):
+                response.headers.append("set-cookie", value)
         host = request.headers.get("host", "")
         for value in expire_cookies(
             visitor.cookies, site.catalogue, after.allowed, host=host, consent_cookie=site.cookie_name
         ):
             response.headers.append("set-cookie", value)
         return response
-
-    def _set_cookie(self, response: Response, decision: Decision) -> None:
-        site, choice = self._site, decision.choice
-        value = cookie.seal(choice, notice=decision.shown, by=site.choice_signer)
-        response.headers.append(
-            "set-cookie", site.cookie_header(site.cookie_name, value, expires_at=site.expiry(choice))
-        )
 
     def _way_back(self, submission: Submission, decision: Decision, next_path: str, said: str) -> str:
         if submission.layer != "choices" and not decision.withdrawn:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from enum import Enum
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from starlette.requests import Request
 
@@ -56,3 +56,16 @@ def safe_path(target: str) -> str | None:
     if parts.scheme or parts.netloc:
         return None
     return quote(target, safe="/?#&=%:;,+@!$'()*~[]-._")
+
+
+def with_query_of(request: Request, path: str) -> str:
+    """Return a path with the query of the page the request came from, where that is the page at this path.
+
+    Pages that are everybody's name no query in their forms: it belongs to whoever asked first.
+    """
+    try:
+        page = urlsplit(request.headers.get("referer", ""))
+    except ValueError:
+        return path
+    same = page.netloc.lower() == request.headers.get("host", "").lower() and unquote(page.path) == unquote(path)
+    return safe_path(f"{path}?{page.query}") or path if same and page.query else path

@@ -12,13 +12,13 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from consent.choice.choice import refusal
-from consent.choice.cookie import seal
 from consent.choice.notice import SHORT_BYTES, Notice
 from consent.errors import LedgerError, VerificationError
 from consent.gate.headers import expire_cookies
 from consent.ledger import code, receipt
 from consent.ledger.store import Record
-from consent.site import NO_ORIGIN, Site
+from consent.opening import NO_ORIGIN
+from consent.site import Site
 from consent.web import forms
 from consent.web.answers import HOURLY, NO_REFERRER, NO_STORE, Answers, visitor_of, wants_json
 from consent.web.forms import FormError
@@ -238,9 +238,8 @@ class Receipts:
         self._answers.clear_site_data(response)
         notice = visitor.consent.notice
         choice = refusal(notice, now=int(site.now()))
-        value = seal(choice, notice=notice, by=site.choice_signer)
-        header = site.cookie_header(site.cookie_name, value, expires_at=site.expiry(choice))
-        response.headers.append("set-cookie", header)
+        for value in site.choice_headers(choice, notice=notice):
+            response.headers.append("set-cookie", value)
         necessary = frozenset(service.key for service in site.catalogue.services if service.required)
         host = request.headers.get("host", "")
         for value in expire_cookies(

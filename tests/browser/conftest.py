@@ -8,7 +8,6 @@ import re
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -16,9 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-import uvicorn
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, sync_playwright
-from starlette.types import ASGIApp
 
 from tests.browser.chromium import FLAGS, find_chromium
 
@@ -143,34 +140,6 @@ def window(chromium: Browser) -> Iterator[Callable[..., Window]]:
     yield make
     for context in opened:
         context.close()
-
-
-@pytest.fixture
-def serve() -> Iterator[Callable[[ASGIApp], int]]:
-    """Return a function that serves an app on loopback, in a thread, and returns its port."""
-    with contextlib.ExitStack() as stack:
-
-        def start(app: ASGIApp) -> int:
-            listening = socket.socket()
-            listening.bind(("127.0.0.1", 0))
-            port: int = listening.getsockname()[1]
-            server = uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none"))
-            thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-            thread.start()
-
-            def stop() -> None:
-                server.should_exit = True
-                thread.join(10)
-                listening.close()
-
-            stack.callback(stop)
-            deadline = time.monotonic() + 10
-            while not server.started:
-                assert time.monotonic() < deadline, "the site did not start"
-                time.sleep(0.02)
-            return port
-
-        yield start
 
 
 def _free_port() -> int:

@@ -54,10 +54,12 @@ class Folder:
         if account():
             shutil.chown(self.path, "nobody", "nogroup")
             if "site-packages" in str(self.programs):
-                # A virtual environment may lie where nobody else can look.
-                copied = self.path / "programs"
-                shutil.copytree(self.programs.parent, copied, symlinks=True)
-                self.programs = copied / "bin"
+                # A virtual environment may lie where nobody else can look; the programs find their libraries beside it.
+                package = self.programs.parents[1]
+                for part in (package, package.with_name(f"{package.name}.libs")):
+                    if part.is_dir():
+                        shutil.copytree(part, self.path / part.name, symlinks=True)
+                self.programs = self.path / package.name / "pginstall" / "bin"
 
     def run(self, program: str, *arguments: str) -> None:
         """Run one of PostgreSQL's programs; raise RuntimeError with what it said if it fails."""

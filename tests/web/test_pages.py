@@ -140,15 +140,17 @@ def test_a_version_that_was_deleted(settings: ConsentSettings, site: Site, make_
     assert "We keep little." in response.text
 
 
-PUBLIC = ["policies/privacy/1/en", "policies/privacy/1/uk", "policies/privacy/2/en", "policies/privacy/1...2"]
+PUBLIC = ["policies/privacy/1/en", "policies/privacy/1/uk", "policies/privacy/2/en"]
 
 
-@pytest.mark.parametrize("path", PUBLIC)
+@pytest.mark.parametrize("path", [*PUBLIC, "policies/privacy/1...2"])
 def test_public_pages_show_nobodys_choice(client: TestClient, path: str) -> None:
-    """A page that shared caches may keep is the same whatever its visitor has chosen, and varies by language only."""
+    """A page that shared caches may keep is the same for all; one in their language their browser keeps."""
     first = client.get(f"/privacy/{path}")
-    assert first.headers["cache-control"].startswith("public")
-    assert first.headers["vary"] == "Accept-Language, Cookie"
+    public = path in PUBLIC
+    assert first.headers["cache-control"] == f"{'public' if public else 'private'}, max-age=60"
+    assert first.headers.get("vary") == (None if public else "Accept-Language, Cookie")
+    assert not public or client.get(f"/privacy/{path}", headers={"accept-language": "uk"}).text == first.text
     for change in (testing.refuse, lambda one: testing.grant(one, "analytics"), testing.withdraw):
         change(client)
         response = client.get(f"/privacy/{path}", headers={"sec-gpc": "1"})
@@ -301,8 +303,9 @@ def test_a_policy_names_its_languages_and_its_lasting_address(client: TestClient
 
 
 def test_the_feed_lists_every_version(client: TestClient, site: Site) -> None:
-    """The feed has the versions that are or were in force, the newest first, and carries the newest checkpoint."""
+    """The feed has the versions that are or were in force, the newest first, and carries the published checkpoint."""
     sealed = site.ledger.seal()
+    assert site.ledger.store.publish_checkpoint(sealed, at=int(site.now()), after=0)
     response = client.get("/privacy/policies.atom", headers={"accept-language": "uk"})
     assert response.headers["content-type"] == "application/atom+xml"
     root = ElementTree.fromstring(response.content)
@@ -380,7 +383,7 @@ def test_a_site_renders_everything_in_its_own_layout(settings: ConsentSettings) 
     ):
         page = client.get(f"/privacy/{path}").text
         assert "<nav>The Meridian, since 1904</nav>" in page, path
-        assert "<h1>" in page, path
+        assert re.search(r"<h1[ >]", page), path
         assert 'class="cst-head"' not in page, path
     page = client.get("/privacy/policies/privacy").text
     assert "We keep even less." in page

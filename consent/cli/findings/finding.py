@@ -33,6 +33,8 @@ CODES = {
     "C122": "a reported host that no service declares",
     "C123": "a reported host of a service not agreed to",
     "C124": "a reported host of the site's own",
+    "C130": "regimes that shared pages do not follow",
+    "C131": "a service that shared pages cannot start",
     "C200": "a purpose or service that contradicts itself",
     "C201": "a host claimed twice",
     "C202": "a service lacks what a notice says",

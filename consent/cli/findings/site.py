@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from consent.choice.lifetime import Lifetime
 from consent.cli.findings.finding import Finding, error, info, warning
+from consent.declared import known_services
 from consent.gate.rules import Undeclared
 from consent.settings import ConsentSettings
 
@@ -20,6 +21,8 @@ def find(settings: ConsentSettings) -> Iterator[Finding]:
     """Yield what is wrong with the settings of the site as a whole."""
     yield from _origins(settings)
     yield from _countries(settings)
+    if settings.cache == "shared":
+        yield from _shared(settings)
     holds = Lifetime.parse(settings.validity).after(_START)
     for bound, wrong, remedy in (
         (SHORTEST_VALIDITY, "short: visitors will be asked over and over", "Choose a longer one, such as 'P6M'"),
@@ -104,6 +107,31 @@ def _countries(settings: ConsentSettings) -> Iterator[Finding]:
             "no country is ever known, so everybody is asked first",
             "Set country_header to what a proxy of yours sets, or remove [regimes]",
         )
+
+
+def _shared(settings: ConsentSettings) -> Iterator[Finding]:
+    """Yield what one page for everybody cannot do; docs/caching.md tells why."""
+    loose = sorted(country for country, regime in settings.regimes.items() if regime.open)
+    if loose:
+        yield warning(
+            "C130",
+            "regimes",
+            f"{', '.join(loose)}: a page that is everybody's follows the strictest one, so nothing runs before a yes",
+            'Remove the regimes, or set cache = "private"',
+        )
+    late = sorted(key for key in settings.services if _needs_a_reload(settings, key))
+    if late:
+        yield warning(
+            "C131",
+            f"services, {' '.join(late)}",
+            "the page that a reload brings is the same one, so a service that cannot start late never starts",
+            'Set revive = "in-place" if it can, or cache = "private"',
+        )
+
+
+def _needs_a_reload(settings: ConsentSettings, key: str) -> bool:
+    table, known = settings.services[key], known_services().get(key)
+    return bool(table.get("revive", known.revive if known else "") == "reload")
 
 
 def is_local(host: str) -> bool:

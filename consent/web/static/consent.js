@@ -79,7 +79,11 @@
     }
     const others = due.filter((node) => node.localName !== 'script');
     for (const node of others) {
+      // A frame made anew, since history fills the parked one's name.
+      const place = document.createComment('');
+      if (/^i?frame$/.test(node.localName)) node.replaceWith(place);
       restore(node);
+      place.replaceWith(node);
       if (node.matches('source,track')) node.parentNode.load?.();
     }
     runAll(due.filter((node) => !others.includes(node)));
