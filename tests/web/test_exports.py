@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import re
@@ -135,7 +136,6 @@ def test_filters(client: TestClient, site: Site) -> None:
         "since=yesterday",
         "first=1&first=2",
         "notice=%FF",
-        "status=\x7f",
     ],
 )
 def test_a_wrong_filter(client: TestClient, site: Site, query: str) -> None:
@@ -171,7 +171,7 @@ def test_proofs(client: TestClient, site: Site) -> None:
     first, *lines = client.get("/privacy/audit/entries.proofs.jsonl", params=query).content.splitlines()
     assert json.loads(first)["checkpoint"].split("\n")[1] == str(size)
     assert [json.loads(line)["leaf_hash"] for line in lines] == [
-        verify.hashlib.sha256(b"\0" + entry).hexdigest() for entry in entries
+        hashlib.sha256(b"\0" + entry).hexdigest() for entry in entries
     ]
 
 
