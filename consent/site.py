@@ -92,7 +92,7 @@ class Site:
         self.companion_name = self.cookie_name.removesuffix(cookie.NAME) + companion.NAME
         self.shared = settings.cache == "shared"
         self.catalogue = catalogue_of(settings, cookies=own)
-        self.assets = assets.load(shipped.STATIC)
+        self.assets = assets.load(shipped.STATIC, settings.look)
         self.pages = Pages(
             site_name=settings.name,
             prefix=settings.prefix,
