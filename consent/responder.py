@@ -40,6 +40,7 @@ WHOLE_CAP = 4 << 20
 """Bytes of a style sheet, or of XML, that are held until its end is there."""
 
 _ROOT = re.compile(rb"<html\b[^>]*>", re.IGNORECASE)
+_WHOLE = re.compile(rb"<(?:!doctype|html)\b", re.IGNORECASE)
 _LANGUAGE = re.compile(rb"\slang\s*=\s*[\"']?([A-Za-z0-9-]{2,35})", re.IGNORECASE)
 
 
@@ -362,6 +363,8 @@ class Responder:
         """Return the first piece of a body gated, from memory where the very same page was gated before."""
         view = self._site.rules.view(consent.allowed)
         insert = self._insert(consent, page)
+        if insert.banner and not consent.answered and _WHOLE.search(body, 0, HEAD_START):
+            self._site.ledger.count("shown", f"{consent.notice.short.hex()} {consent.language} {consent.regime}")
         key = (view, encoding, self._kind, insert.banner, insert.first_gated, insert.watch, self._scope["path"], body)
         if whole and (known := self._site.bodies.get(key)) is not None:
             self._gate = Finished()

@@ -16,6 +16,7 @@ from consent.web import forms
 from consent.web.answers import FOR_EVER, Answers
 from consent.web.audit import Audit
 from consent.web.choices import Choices
+from consent.web.entries import Entries
 from consent.web.forms import FormError
 from consent.web.origin import Provenance, provenance, safe_path
 from consent.web.policies import Policies
@@ -30,6 +31,7 @@ def build(site: Site) -> ASGIApp:
     answers = Answers(site)
     policies, choices = Policies(site, answers), Choices(site, answers)
     receipts, audit = Receipts(site, answers), Audit(site, answers)
+    entries = Entries(site, answers, audit)
 
     async def asset(request: Request) -> Response:
         for one in site.assets.values():
@@ -95,6 +97,11 @@ def build(site: Site) -> ASGIApp:
         Route("/reports", Violations(site, answers).take, methods=["POST"]),
         Route("/audit/", audit.show),
         Route("/audit/login", audit.login, methods=["POST"]),
+        Route("/audit/entries", entries.index),
+        Route("/audit/entries/{index}", entries.show),
+        Route("/audit/find", entries.find),
+        Route("/audit/notices/{older}...{newer}", entries.compare),
+        Route("/audit/renderings/{digest}", entries.rendering),
         Route("/audit/entries.jsonl", audit.jsonl),
         Route("/audit/entries.csv", audit.csv),
     ]

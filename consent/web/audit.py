@@ -1,12 +1,12 @@
-"""Let an auditor with a token read the ledger: the newest entries as a page, all of them as a stream."""
+"""Let an auditor with a token read the ledger: statistics and its state as a page, all entries as a stream."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import hmac
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 from starlette.requests import Request
@@ -16,14 +16,18 @@ from consent.choice import cookie
 from consent.errors import ConfigurationError, LedgerError, VerificationError
 from consent.ledger.entry import Draft
 from consent.ledger.export import Span, csv_lines
+from consent.ledger.statistics import Statistics
+from consent.ledger.tally import Tally
 from consent.site import Site
 from consent.web import forms
 from consent.web.answers import NO_STORE, Answers
 from consent.web.forms import FormError
 from consent.web.origin import Provenance, provenance
-from consent.web.receipt import seconds
+from consent.web.overview import View, overview, state, versions, view
 
-PAGE = 50
+STATS, RECORDS = "stats", "records"
+PATIENCE = 2.0
+"""Seconds that one page counts entries nobody has counted yet; the next one goes on."""
 SESSION_SECONDS = 3600
 FAILURES = 20
 """Wrong tokens in a minute, from anywhere, after which no further one is looked at."""
@@ -46,6 +50,8 @@ class Audit:
         self._signer = cookie.signer(site.settings.keys, purpose="audit")
         self._cookie = site.cookie_name + "-audit"
         self._failed: list[float] = []
+        self._tally = Tally(site.ledger.store)
+        self._statistics = Statistics(self._tally)
 
     async def login(self, request: Request) -> Response:
         """Take a token, and keep the auditor signed in for an hour."""
@@ -73,62 +79,39 @@ class Audit:
         return response
 
     async def show(self, request: Request) -> Response:
-        """Show the state of the ledger and its newest entries."""
+        """Show what was answered, and the state of the ledger."""
         if not self._tokens:
             return self._answers.error(request, 404)
-        if not self._signed_in(request):
+        scopes = self.scope_of(request)
+        if not scopes:
             return self._answers.page(request, "consent_audit_login.html", failed=False)
-        before = request.query_params.get("before", "")
+        now = self._site.now()
+        today = datetime.fromtimestamp(now, UTC).date()
+        asked, wrong = view(request.query_params, today=today, may_see_all=RECORDS in scopes)
         try:
-            return await asyncio.to_thread(
-                self._page, request, int(before) if before.isascii() and before.isdigit() and len(before) < 16 else None
-            )
+            context = await asyncio.to_thread(self._overview, asked, now)
         except (LedgerError, VerificationError):
             return self._answers.error(request, 503)
-
-    def _page(self, request: Request, before: int | None) -> Response:
-        ledger = self._site.ledger
-        head, checkpoint = ledger.store.head(), ledger.checkpoint()
-        last = head.size if before is None else min(before, head.size)
-        first = max(0, last - PAGE)
-        places = list(ledger.store.stored(first, last=last))
-        shown = [
-            {
-                "index": place.index,
-                "kind": entry["kind"],
-                "recorded_at": seconds(entry["recorded_at"]),
-                "status": entry.get("status"),
-                "notice": entry.get("notice"),
-                **self._about(entry),
-            }
-            for place in places
-            if place.body is not None and (entry := json.loads(place.body))
-        ]
         return self._answers.page(
             request,
             "consent_audit.html",
-            size=head.size,
-            root=head.root.hex(),
-            checkpoint=checkpoint.note.decode() if checkpoint else None,
-            stopped=ledger.fault() is not None,
-            entries=shown[::-1],
-            next_href=f"{self._prefix}/?before={first}" if first else None,
+            status=422 if wrong else 200,
+            wrong=wrong,
+            may_see_records=RECORDS in scopes,
             jsonl_href=f"{self._prefix}/entries.jsonl",
             csv_href=f"{self._prefix}/entries.csv",
+            **context,
         )
 
-    def _about(self, entry: Mapping[str, Any]) -> dict[str, Any]:
-        """Return which policy text an entry published, or what its choice allowed: purposes, then single services."""
-        policy, allowed = None, None
-        if entry["kind"] == "policy-published":
-            policy = {name: entry[name] for name in ("slug", "version", "language")}
-        if entry["kind"] == "consent":
-            allowed = [key for key, yes in entry["purposes"].items() if yes]
-            for key, yes in entry["services"].items():
-                service = self._site.catalogue.service(key)
-                if yes and (service is None or service.purpose not in allowed):
-                    allowed.append(key)
-        return {"policy": policy, "allowed": allowed}
+    def _overview(self, asked: View, now: float) -> dict[str, Any]:
+        size = self._tally.catch_up(seconds=PATIENCE)
+        ledger = self._site.ledger
+        shown = overview(self._statistics, ledger.store, asked, now=now)
+        return shown | state(ledger) | versions(ledger.store) | {"counted": self._tally.counted, "to_count": size}
+
+    def scope_of(self, request: Request) -> frozenset[str]:
+        """Return what the auditor who asks may read: `stats`, `records`, or nothing where nobody is signed in."""
+        return frozenset({STATS, RECORDS}) if self._tokens and self._signed_in(request) else frozenset()
 
     async def jsonl(self, request: Request) -> Response:
         """Stream the exact bytes of all entries, one a line."""
@@ -150,7 +133,7 @@ class Audit:
     async def _stream(
         self, request: Request, media_type: str, suffix: str, make: Callable[[], Iterator[bytes]]
     ) -> Response:
-        if not self._tokens or not self._signed_in(request):
+        if RECORDS not in self.scope_of(request):
             return self._answers.error(request, 404)
         try:
             await self._site.ledger.record(Draft(kind="exported", content={"format": suffix, "by": "audit-page"}))
