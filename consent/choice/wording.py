@@ -364,7 +364,7 @@ ENGLISH: dict[str, str | Plural] = {
         "Each saved choice counts once, a change of mind too. Days and weeks are in UTC; weeks begin on Monday."
     ),
     "audit.suppressed_hint": (
-        "Only whole weeks are shown. Groups of fewer than 10 are kept back (–), with others that would give them away."
+        "Only whole weeks are shown. Groups of fewer than 10 are kept back, with others that would give them away."
     ),
     "audit.exact_hint": "These are all figures, small groups and the week in progress too: do not pass them on.",
     "audit.by": "Rows",

@@ -18,9 +18,9 @@ from consent.ledger.ledger import Ledger
 class Account:
     """Hold what is known of one entry.
 
-    `body` are its exact bytes, None where it was pruned, and so is `entry`, what they say. `notice` is None where the entry names none, or one that is not archived;
-    `rendering` holds the HTML and the digests of the assets it was shown with. `proven` tells whether the leaf hash and
-    the path lead to the root that `checkpoint` signs; `path` is the audit path.
+    `body` are its exact bytes, None where it was pruned, and so is `entry`, what they say. `notice` is None where the
+    entry names none, or one that is not archived; `rendering` holds the HTML and the digests of the assets it was shown
+    with. `proven` tells whether the leaf hash and the audit `path` lead to the root that `checkpoint` signs.
     """
 
     index: int
@@ -78,7 +78,7 @@ def is_record(text: str) -> bool:
 def account(ledger: Ledger, index: int) -> Account:
     """Account for the entry at an index that exists.
 
-    Raises LedgerError if the ledger cannot be read, VerificationError if its checkpoint is not signed by a key it knows.
+    Raises LedgerError if the ledger cannot be read, VerificationError if no key it knows signed its checkpoint.
     """
     checkpoint = ledger.checkpoint()
     if checkpoint is None or index >= checkpoint.size:

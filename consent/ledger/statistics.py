@@ -7,13 +7,17 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import pairwise
 
 from consent.ledger.disclosure import Group, Name, publishable
+from consent.ledger.store import Store
 from consent.ledger.tally import Cell, Tally, monday
 
 TABLES = ("language", "notice", "regime")
 WHOLE: Name = ("all",)
 DAYS_A_WEEK = 7
+_DAY = 86_400
+_EPOCH = date(1970, 1, 1).toordinal()
 JUMP_WEEKS = 4
 """Weeks before and after a notice changed that are compared."""
 JUMP_ANSWERS = 50
@@ -221,7 +225,7 @@ def jumps(weeks: Sequence[Week]) -> list[Jump]:
     found = []
     for language, notices in by_language.items():
         ordered = sorted(notices, key=lambda one: (one.periods[0].start, one.periods[-1].start, one.name))
-        for older, newer in zip(ordered, ordered[1:], strict=False):
+        for older, newer in pairwise(ordered):
             start = newer.periods[0].start
             earlier = [one.figures for one in older.periods if one.figures is not None and one.start <= start]
             before = added(earlier[-JUMP_WEEKS:])
@@ -261,3 +265,15 @@ def window(*, until: date, weeks: int) -> tuple[int, int]:
     """Return the ordinals of the first Monday of so many weeks, and of that after their last, which holds `until`."""
     last = monday(until.toordinal()) + DAYS_A_WEEK
     return last - weeks * DAYS_A_WEEK, last
+
+
+def shown_by_day(store: Store, *, first: int, last: int) -> Counter[int]:
+    """Return how many pages were sent with the notice in them, by the ordinal of the day, `last` excluded.
+
+    What answers leave of it was ignored: page views, not people.
+    """
+    begin, end = (max(0, day - _EPOCH) * _DAY for day in (first, last))
+    counts: Counter[int] = Counter()
+    for total in store.totals("shown", first=begin, last=end):
+        counts[total.hour // _DAY + _EPOCH] += total.count
+    return counts

@@ -150,5 +150,6 @@ def _read(document: Document) -> tuple[int, Counter[Cell], Counter[str]]:
     content = json.loads(document.data)
     cells: Counter[Cell] = Counter()
     for *named, yes, no, count in content["cells"]:
-        cells[Cell(*named, tuple(yes), tuple(no))] = count
+        day, notice, language, regime = named
+        cells[Cell(day, notice, language, regime, tuple(yes), tuple(no))] = count
     return content["first"], cells, Counter(content["hours"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -22,6 +21,7 @@ from consent.ledger.statistics import (
     by_day,
     by_week,
     jumps,
+    shown_by_day,
     window,
 )
 from consent.ledger.store import Store
@@ -30,7 +30,6 @@ from consent.web.charts import chart
 
 PERIODS = {"week": 26, "day": 4}
 """How many weeks one page shows, by what a bar stands for."""
-_DAY = 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,26 +118,18 @@ def overview(statistics: Statistics, store: Store, asked: View, *, now: float) -
 
 def _marked(marks: Sequence[Jump], purpose: str, series: Series) -> set[int]:
     """Return where a chart gets a mark: one of all answers for each, one of a language or notice for its own."""
-    own = {"language": lambda mark: mark.language, "notice": lambda mark: mark.newer, WHOLE[0]: lambda _: WHOLE[-1]}
-    of = own.get(series.name[0])
-    return {mark.start for mark in marks if of and mark.purpose == purpose and of(mark) == series.name[-1]}
-
-
-def shown(store: Store, *, first: int, last: int) -> Counter[int]:
-    """Return how often the notice was shown, by the ordinal of the day; from `first` to before `last`."""
-    epoch = date(1970, 1, 1).toordinal()
-    counts: Counter[int] = Counter()
-    spans = ((day - epoch) * _DAY for day in (first, last))
-    begin, end = (max(0, moment) for moment in spans)
-    for total in store.totals("shown", first=begin, last=end):
-        counts[total.hour // _DAY + epoch] += total.count
-    return counts
+    found = set()
+    for mark in marks:
+        own = {"language": mark.language, "notice": mark.newer, WHOLE[0]: WHOLE[-1]}
+        if mark.purpose == purpose and own.get(series.name[0]) == series.name[-1]:
+            found.add(mark.start)
+    return found
 
 
 def _traffic(store: Store, weeks: Sequence[Week], asked: View) -> list[dict[str, Any]]:
     """Return how often the notice was shown, answered and left unanswered, where the answers are published."""
     first, last = asked.span
-    counts = shown(store, first=first, last=last)
+    counts = shown_by_day(store, first=first, last=last)
     series: Series = by_day(weeks) if asked.period == "day" else (by_week(weeks, WHOLE[0]) or [by_day([])])[0]
     days = 1 if asked.period == "day" else DAYS_A_WEEK
     rows = []
@@ -173,7 +164,8 @@ def state(ledger: Ledger) -> dict[str, Any]:
 
 def versions(store: Store) -> dict[str, Any]:
     """Return the policies and notices that were published, the newest first, each with the one before it."""
-    policies, notices = [], []
+    policies: list[dict[str, Any]] = []
+    notices: list[dict[str, Any]] = []
     older: dict[tuple[str, str], dict[str, Any]] = {}
     for kind, found in (("policy-published", policies), ("notice-published", notices)):
         for entry in events(store, kind):

@@ -93,7 +93,7 @@ def test_no_published_rows_give_a_small_one_away(cells: Cells) -> None:
 @settings(max_examples=50)
 @given(tables)
 def test_what_a_total_leaves_over_is_no_small_group(cells: Cells) -> None:
-    """A published total without its published parts is nothing, or ten at least: two small rows do not add up to one."""
+    """A published total without its published parts is nothing or at least ten: two small rows do not add up to one."""
     week = released(1, cells)
     parts: dict[tuple[Name, str], list[Name]] = {}
     for name in week.rows:
