@@ -23,7 +23,8 @@ types: $(STAMP)
 	$(BIN)/mypy
 
 browser: $(STAMP)
-	$(BIN)/python tests/browser/chromium.py
+	$(BIN)/python -m tests.browser.chromium
+	$(BIN)/python -m tests.caches.nginx
 
 catalogues: $(STAMP)
 	$(BIN)/python -m tests.catalogues

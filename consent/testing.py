@@ -18,8 +18,9 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from consent.ledger.sqlite import SqliteStore
+from consent.opening import NO_ORIGIN
 from consent.settings import ConsentSettings
-from consent.site import NO_ORIGIN, Site
+from consent.site import Site
 
 EPOCH = 1_800_000_000
 """Where a frozen clock stands unless told otherwise, in Unix seconds: 15 January 2027."""

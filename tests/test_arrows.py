@@ -25,7 +25,7 @@ LAYERS = (
 """The rooms, the lowest first; a room may know those below it."""
 BUILDING = (
     *("assets", "declared", "embed", "fragments", "languages", "pages", "publication", "sharing"),
-    *("reports", "settings", "shipped", "visitors"),
+    *("opening", "reports", "settings", "shipped", "visitors"),
 )
 """What lies around the site: on its floor, known to the floors above."""
 ENTRANCE = ("asked", "codings", "gating", "kinds", "marking", "responder")

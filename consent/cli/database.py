@@ -13,8 +13,8 @@ from consent.ledger.database import KEY_SUFFIX
 from consent.ledger.sqlite_transfer import SqliteMovable
 from consent.ledger.store import Durability
 from consent.ledger.transfer import Movable, copy
+from consent.opening import NO_ORIGIN, is_postgres, store_from
 from consent.settings import ConsentSettings
-from consent.site import NO_ORIGIN, is_postgres, store_from
 
 if TYPE_CHECKING:
     from consent.ledger.postgres import PostgresStore

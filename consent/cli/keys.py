@@ -14,8 +14,8 @@ from consent.errors import ConfigurationError
 from consent.ledger.checkpoint import Signer, note_name
 from consent.ledger.database import KEY_SUFFIX
 from consent.ledger.outside import replace_file
+from consent.opening import NO_ORIGIN
 from consent.settings import ConsentSettings
-from consent.site import NO_ORIGIN
 
 NEXT = ".next"
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from consent.errors import ConfigurationError
 from consent.ledger.ledger import Ledger
+from consent.opening import MEMORY, ledger_from
 from consent.settings import CONFIG_VARIABLE, ConsentSettings
-from consent.site import MEMORY, ledger_from
 
 
 def ledger_file(settings: ConsentSettings, address: str | None = None) -> Path | None:

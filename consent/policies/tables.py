@@ -147,8 +147,14 @@ def lifetime_in_words(text: str, *, language: str, words: Words) -> str:
     if lifetime.session:
         return words("policy.lifetime.session")
     locale = locale_of(language)
-    parts = [format_unit(count, f"duration-{unit}", "long", locale=locale) for count, unit in _counts(lifetime)]
+    parts = [_span(count, unit, locale) for count, unit in _counts(lifetime)]
     return format_list(parts, "unit", locale=locale) if len(parts) > 1 else parts[0]
+
+
+def _span(count: int, unit: str, locale: Locale) -> str:
+    said = format_unit(count, f"duration-{unit}", "long", locale=locale)
+    # Unicode's data leave out long words that are the same as the short ones, and Babel then answers with the key.
+    return said if "duration-" not in said else format_unit(count, f"duration-{unit}", "short", locale=locale)
 
 
 def country_name(code: str, language: str) -> str:

@@ -17,12 +17,13 @@ from starlette.responses import RedirectResponse, Response
 from consent.choice.consent import Consent
 from consent.choice.notice import Notice
 from consent.errors import LedgerError
+from consent.opening import NO_ORIGIN
 from consent.policies.compare import Comparison, compare
 from consent.policies.document import PolicyVersion, parse
 from consent.policies.facts import Facts
 from consent.policies.library import Key, Library, day
 from consent.policies.render import RenderedPolicy, render
-from consent.site import NO_ORIGIN, Site
+from consent.site import Site
 from consent.web import feed
 from consent.web.answers import FOR_EVER, SHORTLY, Answers, visitor_of
 from consent.web.layer import standing

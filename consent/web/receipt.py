@@ -17,7 +17,8 @@ from consent.errors import LedgerError, VerificationError
 from consent.gate.headers import expire_cookies
 from consent.ledger import code, receipt
 from consent.ledger.store import Record
-from consent.site import NO_ORIGIN, Site
+from consent.opening import NO_ORIGIN
+from consent.site import Site
 from consent.web import forms
 from consent.web.answers import HOURLY, NO_REFERRER, NO_STORE, Answers, visitor_of, wants_json
 from consent.web.forms import FormError

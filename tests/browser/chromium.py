@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 from consent.cli.scanned.browser import on_path
@@ -42,3 +45,24 @@ def find_chromium() -> str:
             " or name one in CONSENT_CHROMIUM"
         )
     return path
+
+
+def fetch_chromium() -> None:
+    """Fetch a Chromium where none is found: Debian's package as root, else the one that Playwright downloads."""
+    try:
+        find_chromium()
+        return
+    except FileNotFoundError:
+        sys.stderr.write("there is no Chromium yet: fetching one\n")
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+        subprocess.run(["apt-get", "update", "-qq"], env=environment)
+        install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"]
+        if subprocess.run(install, env=environment).returncode == 0 and on_path():
+            return
+    subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=True)
+
+
+if __name__ == "__main__":
+    fetch_chromium()
+    sys.stdout.write(f"the tests drive {find_chromium()}\n")

@@ -21,6 +21,8 @@ from consent.site import Site
 from tests.caches import nginx
 from tests.conftest import PAGE, MakeSite
 
+pytestmark = pytest.mark.skipif(not nginx.is_there(), reason="optional, see README: there is no nginx here")
+
 DATE = "Sun, 22 Nov 2026 10:00:00 GMT"
 NAVIGATION = {"sec-fetch-dest": "document", "accept": "text/html,*/*;q=0.8"}
 COOKIE, COMPANION = "consent", "consent-bits"

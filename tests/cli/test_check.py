@@ -12,8 +12,9 @@ from consent.choice.choice import acceptance, identified
 from consent.choice.cookie import ID_BYTES, seal
 from consent.cli.findings.finding import Severity
 from consent.cli.main import main
+from consent.opening import ledger_from
 from consent.settings import ConsentSettings
-from consent.site import Site, ledger_from
+from consent.site import Site
 from tests.cli.place import SECRET, SERVICE, Place, found, garbage, services
 
 

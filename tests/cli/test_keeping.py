@@ -18,8 +18,8 @@ from consent.ledger import code
 from consent.ledger.checkpoint import Checkpoint, Signer
 from consent.ledger.entry import Draft
 from consent.ledger.sqlite import SqliteStore
+from consent.opening import ledger_from
 from consent.settings import ConsentSettings
-from consent.site import ledger_from
 from tests.cli.place import ORIGIN, Place
 from tests.ledger.conftest import CONTENT
 

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import lru_cache
 from typing import Any
 
 import turbohtml
@@ -102,13 +103,18 @@ def document(random_: random.Random) -> str:
     return "".join(pieces)
 
 
+@lru_cache(maxsize=100_000)
 def _asks(address: str) -> bool:
+    if not address:
+        return False
     host = read(address).host
     return host == "tracker.test" or host.endswith(".tracker.test")
 
 
 def _of_element(element: Any) -> Iterator[str]:
     name = str(element.tag).lower()
+    if not element.attrs and name not in ("style", "script"):
+        return
     attributes = {
         key: " ".join(value) if isinstance(value, list) else str(value or "") for key, value in element.attrs.items()
     }

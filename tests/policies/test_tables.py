@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from consent import languages
+from consent.languages import available
 from consent.policies import tables
 from consent.policies.facts import Facts
 from consent.policies.tables import WORDS, country_name, lifetime_in_words
@@ -45,6 +46,29 @@ def test_a_lifetime_that_is_none_is_refused() -> None:
     """A text that is no duration raises ValueError."""
     with pytest.raises(ValueError, match="is not a lifetime"):
         lifetime_in_words("a year", language="en", words=str)
+
+
+@pytest.mark.parametrize("language", available())
+def test_every_language_has_words_for_every_lifetime(language: str) -> None:
+    """Say a number and a word, whatever Unicode's data leave out."""
+    for lifetime in (
+        "P1M",
+        "P2M",
+        "P6M",
+        "P11M",
+        "P13M",
+        "P1Y",
+        "P2Y",
+        "P1D",
+        "P30D",
+        "P400D",
+        "PT2H",
+        "PT30M",
+        "PT60S",
+    ):
+        said = lifetime_in_words(lifetime, language=language, words=str)
+        assert said, lifetime
+        assert "duration" not in said
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,8 @@ import pytest
 
 from consent.ledger import merkle
 from consent.ledger.sqlite import SqliteStore
-from consent.site import Site, ledger_from
+from consent.opening import ledger_from
+from consent.site import Site
 from tests.conftest import ORIGIN, SERVICES
 
 MakeStored = Callable[..., Site]

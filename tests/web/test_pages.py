@@ -383,7 +383,7 @@ def test_a_site_renders_everything_in_its_own_layout(settings: ConsentSettings) 
     ):
         page = client.get(f"/privacy/{path}").text
         assert "<nav>The Meridian, since 1904</nav>" in page, path
-        assert "<h1>" in page, path
+        assert re.search(r"<h1[ >]", page), path
         assert 'class="cst-head"' not in page, path
     page = client.get("/privacy/policies/privacy").text
     assert "We keep even less." in page

@@ -17,9 +17,9 @@ from consent.gate.rules import Rules, Undeclared
 from consent.gate.sources import shared_hosts
 from consent.ledger.store import Total
 from consent.ledger.totals import OTHER
+from consent.opening import NO_ORIGIN, store_from
 from consent.reports import REPORT
 from consent.settings import ConsentSettings
-from consent.site import NO_ORIGIN, store_from
 
 DAYS = 30
 """How long ago a report may be to be told of."""

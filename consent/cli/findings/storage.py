@@ -16,8 +16,8 @@ from consent.cli.opened import ledger_file
 from consent.errors import ConfigurationError, LedgerError
 from consent.ledger.checkpoint import Signer, key_beside, note_name
 from consent.ledger.store import Durability, Store
+from consent.opening import NO_ORIGIN, is_postgres, ledger_from, signer_from, store_from
 from consent.settings import ConsentSettings
-from consent.site import NO_ORIGIN, is_postgres, ledger_from, signer_from, store_from
 
 KEY_SUFFIX = ".key"
 ENVIRONMENT_FILE = ".env"
