@@ -363,7 +363,8 @@ class Responder:
         """Return the first piece of a body gated, from memory where the very same page was gated before."""
         view = self._site.rules.view(consent.allowed)
         insert = self._insert(consent, page)
-        if insert.banner and not consent.answered and _WHOLE.search(body, 0, HEAD_START):
+        asking = insert.banner and not consent.answered and self._scope["method"] != "HEAD"
+        if asking and _WHOLE.search(body, 0, HEAD_START):
             self._site.ledger.count("shown", f"{consent.notice.short.hex()} {consent.language} {consent.regime}")
         key = (view, encoding, self._kind, insert.banner, insert.first_gated, insert.watch, self._scope["path"], body)
         if whole and (known := self._site.bodies.get(key)) is not None:

@@ -15,8 +15,8 @@ from consent.choice.notice import PolicyReference, build
 from consent.embed import Embed
 from consent.pages import Pages
 from tests import shown_to_auditors
-from tests.shown_to_auditors import ODD
 
+ODD = shown_to_auditors.ODD
 STATIC = Path(__file__).parents[1] / "consent" / "web" / "static"
 TEMPLATES = Path(__file__).parents[1] / "templates"
 LANGUAGES = ("en", "uk")

@@ -38,14 +38,13 @@ tables = st.dictionaries(
 
 def members(name: Name, cells: Cells) -> list[Cell]:
     """Return the cells of a row, told from the row's name alone."""
-    keys = {
-        "all": lambda one: True,
-        "day": lambda one: str(one.day) == name[1],
-        "language": lambda one: one.language == name[1],
-        "regime": lambda one: one.regime == name[1],
-        "notice": lambda one: one.notice == name[2],
-    }
-    return [one for one in cells if keys[name[0]](one)]
+    return [
+        one
+        for one in cells
+        if name[0] == "all"
+        or name[-1]
+        == {"day": str(one.day), "language": one.language, "regime": one.regime, "notice": one.notice}[name[0]]
+    ]
 
 
 def solves(known: list[list[int]], wanted: list[int]) -> bool:

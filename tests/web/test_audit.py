@@ -28,11 +28,11 @@ def site(make_site: MakeSite) -> Site:
 
 
 @pytest.fixture
-def auditor(site: Site, make_client: MakeClient) -> Iterator[TestClient]:
+def auditor(site: Site, make_client: MakeClient) -> TestClient:
     """Return somebody who is signed in."""
     client = make_client(site)
     client.post("/privacy/audit/login", data={"token": TOKEN}, headers={"origin": ORIGIN})
-    yield client
+    return client
 
 
 def answer(site: Site, count: int, *, yes: bool, language: str = "en", weeks_ago: int = 1) -> None:
@@ -197,7 +197,7 @@ def test_wrong_filters_are_answered_plainly(auditor: TestClient, query: str) -> 
 
 
 def test_a_record_is_explained(site: Site, auditor: TestClient) -> None:
-    """What was answered, what it allowed, what was shown and the checked proof are told, found by the record's number."""
+    """What was answered, what it allowed, what was shown and the checked proof are told; its number finds it."""
     answer(site, 1, yes=True, weeks_ago=0)
     index = site.ledger.store.head().size - 1
     record = json.loads(list(site.ledger.store.entries())[-1])["record"]
