@@ -90,8 +90,8 @@ def test_the_overview(page: Page) -> None:
     charts = page.get_by_role("img")
     assert charts.count() == 3
     assert page.locator("svg title").first.text_content() == "Share of yes over time: analytics"
-    page.get_by_label("Rows").select_option("language")
-    page.get_by_label("Purpose").select_option("analytics")
+    page.locator("select[name=by]").select_option("language")
+    page.locator("select[name=purpose]").select_option("analytics")
     page.get_by_role("button", name="Show").click()
     assert page.get_by_role("heading", name="Ukrainian").is_visible()
     assert page.get_by_title("kept back").count() > 0

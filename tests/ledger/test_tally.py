@@ -76,7 +76,7 @@ def test_a_new_reader_counts_only_what_no_chunk_holds(store: Store, make_draft: 
         def __getattr__(self, name: str) -> Any:
             return getattr(store, name)
 
-    third = Tally(Watched())  # type: ignore[arg-type]
+    third = Tally(Watched())
     third.catch_up()
     assert min(read) == 16
     second.catch_up()
