@@ -13,6 +13,7 @@ from typing import Any
 
 from babel import Locale
 from babel.dates import format_date, format_time
+from babel.numbers import format_percent
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateSyntaxError
 
 from consent import languages
@@ -125,6 +126,8 @@ def _speech(words: Wording) -> dict[str, Any]:
         "dir": languages.direction(words.language),
         "date": moment,
         "day": day,
+        "day_of": lambda ordinal: day(date.fromordinal(ordinal)),
+        "percent": lambda share: format_percent(share, format="#,##0.#%", locale=locale),
         "country": country,
         "direction": languages.direction,
         "tongue_name": lambda tag: Locale.parse(tag, sep="-").get_display_name(locale) or tag,

@@ -41,6 +41,7 @@ WHOLE_CAP = 4 << 20
 """Bytes of a style sheet, or of XML, that are held until its end is there."""
 
 _ROOT = re.compile(rb"<html\b[^>]*>", re.IGNORECASE)
+_WHOLE = re.compile(rb"<(?:!doctype|html)\b", re.IGNORECASE)
 _LANGUAGE = re.compile(rb"\slang\s*=\s*[\"']?([A-Za-z0-9-]{2,35})", re.IGNORECASE)
 
 
@@ -59,6 +60,7 @@ class Responder:
     _decoder: Decoder | None = None
     _refused = False
     _negotiated = False
+    _asked = ""
 
     def __init__(
         self,
@@ -349,6 +351,7 @@ class Responder:
             known = self._site.gated_pages.get(key)
             if known is not None:
                 self._gate = Finished()
+                self._asked = known.asked
                 await self._send_opened(start, [*passing, *known.headers], known.body)
                 return
         response = MutableHeaders(raw=start["headers"])
@@ -377,10 +380,12 @@ class Responder:
         if whole and (body or self._scope["method"] != "HEAD"):
             page.headers.append((b"content-length", str(len(out)).encode()))
         if key is not None and not page.nonce:
-            self._site.gated_pages.keep(key, Page(tuple(page.headers), out), size=len(body) + len(out))
+            self._site.gated_pages.keep(key, Page(tuple(page.headers), out, self._asked), size=len(body) + len(out))
         await self._send_opened(start, [*passing, *page.headers], out, more=not whole)
 
     async def _send_opened(self, start: Message, raw: RawHeaders, body: bytes, *, more: bool = False) -> None:
+        if self._asked:
+            self._site.ledger.count("shown", self._asked)
         raw.extend(self._cookies_to_expire())
         await self._send({**start, "headers": raw})
         await self._send({"type": "http.response.body", "body": body, "more_body": more})
@@ -389,6 +394,9 @@ class Responder:
         """Return the first piece of a body gated."""
         view = self._site.rules.view(consent.allowed)
         insert = self._insert(consent, page)
+        asking = insert.banner and not consent.answered and self._scope["method"] != "HEAD"
+        if asking and _WHOLE.search(body, 0, HEAD_START):
+            self._asked = f"{consent.notice.short.hex()} {consent.language} {consent.regime}"
         self._gate = gate = Gating(self._kind, view, encoding=encoding, address=address_of(self._scope), insert=insert)
         out = gate.feed(body)
         if whole:
