@@ -117,7 +117,9 @@ def test_copy_and_status(
     store.close()
     address = make_database()
     assert main(["ledger", "copy", "sqlite:///consent.db", address]) == 0
-    assert "5 entries" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "5 entries" in out
+    assert "run `consent ledger migrate` with CONSENT_LEDGER" in out
     assert main(["ledger", "copy", "sqlite:///consent.db", address]) == 1
     assert "holds this ledger already" in capsys.readouterr().err
     assert main(["ledger", "copy", "sqlite:///consent.db", "sqlite:///consent.db"]) == 1
