@@ -361,8 +361,12 @@ class Responder:
     def _gated(self, body: bytes, consent: Consent, page: Marked, encoding: str, *, whole: bool) -> bytes:
         """Return the first piece of a body gated, from memory where the very same page was gated before."""
         view = self._site.rules.view(consent.allowed)
-        insert = self._insert(consent, page)
-        key = (view, encoding, self._kind, insert.banner, insert.first_gated, insert.watch, self._scope["path"], body)
+        next_path = self._next_path()
+        insert = self._insert(consent, page, next_path)
+        written = (insert.banner, insert.first_gated, insert.watch)
+        # What placeholders say is known only when they are written.
+        said = (consent.notice.digest, consent.objected, next_path)
+        key = (view, encoding, self._kind, written, said, self._scope["path"], body)
         if whole and (known := self._site.bodies.get(key)) is not None:
             self._gate = Finished()
             return known
@@ -404,11 +408,13 @@ class Responder:
             return self._visitor.consent
         return self._visitor.in_language(self._site.edition(self._site.now()).notices[language])
 
-    def _insert(self, consent: Consent, page: Marked) -> Insert:
-        fragments, shared = self._site.fragments, self._visitor.shared
+    def _next_path(self) -> str:
+        """Return the path that forms on this page lead back to."""
         # A cache may keep one page for many queries, and a query may say who came.
-        path = path_of({**self._scope, "query_string": b""} if shared else self._scope)
-        path = safe_path(path) or "/"
+        return safe_path(path_of({**self._scope, "query_string": b""} if self._visitor.shared else self._scope)) or "/"
+
+    def _insert(self, consent: Consent, page: Marked, path: str) -> Insert:
+        fragments, shared = self._site.fragments, self._visitor.shared
         companion = self._site.edition(self._site.now()).companion if shared else ""
         if is_framed_elsewhere(self._scope):
             after_body = b""

@@ -21,7 +21,7 @@ from consent import ConsentMiddleware
 from consent.gating import Gating
 from consent.kinds import Kind
 from consent.site import Site
-from tests.conftest import PAGE, Answer, Ask, MakeSite
+from tests.conftest import PAGE, SERVICES, Answer, Ask, MakeSite
 
 STATS = b'<script src="https://stats.meridian-metrics.example/s.js"></script>'
 PARKED = b'data-consent-src="https://stats.meridian-metrics.example/s.js"'
@@ -787,3 +787,25 @@ def test_a_websocket_that_comes_first_finds_the_ledger_open(behind: Behind, monk
     scope = {"type": "websocket", "path": "/", "headers": []}
     asyncio.run(behind(app)(scope, nothing, nothing))  # type: ignore[arg-type] # never called
     assert opened == [True]
+
+
+def test_a_placeholder_names_nobody_elses_query(behind: Behind, ask: Ask) -> None:
+    """Two visitors whose pages have nothing but placeholders written into them get no page of each other's."""
+    app = behind(answering())
+    framed = [("sec-fetch-site", "cross-site"), ("sec-fetch-dest", "iframe")]
+    assert b"token%3Dsecret" in ask(app, "/a", query=b"token=secret", headers=framed).body
+    assert b"secret" not in ask(app, "/a", query=b"page=2", headers=framed).body
+
+
+def test_a_placeholder_heeds_the_signal_of_its_own_visitor(behind: Behind, ask: Ask) -> None:
+    """Two who refused alike get no page of each other's where the browser of one objects as well."""
+    sold = {**SERVICES, "lantern-video": {**SERVICES["lantern-video"], "sells_or_shares": True}}
+    app, other = (behind(answering(), services=sold) for _ in range(2))
+    form = [("content-type", "application/x-www-form-urlencoded"), ("sec-fetch-site", "same-origin")]
+    answer = ask(app, "/privacy/choices", method="POST", headers=form, body=b"choice=reject_all")
+    refused = [("cookie", "; ".join(one.partition(";")[0] for one in answer.all("set-cookie")))]
+    plain = ask(app, headers=refused).body
+    assert b'form="cst-once"' in plain
+    objecting = ask(app, headers=[*refused, ("sec-gpc", "1")]).body
+    assert b'form="cst-once"' not in objecting
+    assert objecting == ask(other, headers=[*refused, ("sec-gpc", "1")]).body
