@@ -27,10 +27,15 @@ class Bodies:
 
     def keep(self, key: Key, page: bytes) -> None:
         """Keep a gated page, and let go of those that were not asked for longest."""
-        if len(page) > LONGEST or key in self._pages:
+        size = _size(key, page)
+        if size > 2 * LONGEST or key in self._pages:
             return
         self._pages[key] = page
-        self._size += 2 * len(page)
+        self._size += size
         while self._size > self._budget:
-            _, oldest = self._pages.popitem(last=False)
-            self._size -= 2 * len(oldest)
+            self._size -= _size(*self._pages.popitem(last=False))
+
+
+def _size(key: Key, page: bytes) -> int:
+    """Return the bytes that an entry holds: its body may be long where nothing of it is left."""
+    return len(page) + sum(len(part) for part in key if isinstance(part, bytes))
