@@ -809,3 +809,45 @@ def test_a_placeholder_heeds_the_signal_of_its_own_visitor(behind: Behind, ask: 
     objecting = ask(app, headers=[*refused, ("sec-gpc", "1")]).body
     assert b'form="cst-once"' not in objecting
     assert objecting == ask(other, headers=[*refused, ("sec-gpc", "1")]).body
+
+
+@pytest.mark.parametrize("host", ["x?", "x/y", "", "x#", "[", "meridian.example:8000", "[::1]:80", "x\\"])
+def test_a_made_up_host_moves_no_path(behind: Behind, ask: Ask, host: str) -> None:
+    """Where a service has a path of the site's own, no `Host` changes whose a relative address is, for anybody."""
+    services = {
+        "own": {"title": "Own", "provider": "Us", "purpose": "analytics", "hosts": ["meridian.example/metrics"]}
+    }
+    app = behind(answering(b'<!doctype html><html lang="en"><body><script src="a.js"></script>'), services=services)
+    for one in (host, "meridian.example"):
+        assert b'data-consent-src="a.js"' in ask(app, "/metrics/dash", headers=[("host", one)]).body
+
+
+@pytest.mark.parametrize("after", [b"", b"\xff"], ids=["utf-8", "not only utf-8"])
+@pytest.mark.parametrize("host", ["\uff50layer.lantern.example", "player\u3002lantern\u3002example"])
+def test_a_redirect_is_read_as_utf_8(behind: Behind, ask: Ask, host: str, after: bytes) -> None:
+    """A host spelled in other letters than ASCII is known, as a browser knows it."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        place = b"https://" + host.encode() + b"/" + after
+        await send({"type": "http.response.start", "status": 302, "headers": [(b"location", place)]})
+        await send({"type": "http.response.body"})
+
+    answer = ask(behind(app), headers=[("sec-fetch-dest", "image")])
+    assert answer.status == 204
+    assert not answer.all("location")
+
+
+def test_a_style_sheet_without_a_type_is_gated(behind: Behind, ask: Ask) -> None:
+    """What a browser asks for as a style sheet it reads as one, if nothing says that it is something else."""
+    app = behind(answering(b"@import url(https://player.lantern.example/x.css);", content_type=None))
+    assert ask(app, headers=[("sec-fetch-dest", "style")]).body == b"@import url(data:,);"
+
+
+def test_a_declared_cookie_is_held_whatever_its_name(behind: Behind, ask: Ask) -> None:
+    """A name that begins like those of our own cookies lets nothing pass, and is deleted like any other."""
+    services = {"ab": {"title": "A/B", "provider": "Us", "purpose": "analytics", "cookies": [{"name": "consent_ab"}]}}
+    app = behind(answering(headers=[("set-cookie", "consent_ab=1")]), services=services)
+    assert ask(app).all("set-cookie") == []
+    deleted = ask(app, headers=[("cookie", "consent_ab=1; __Host-consent=x; __Host-consent-audit=y")]).all("set-cookie")
+    assert deleted
+    assert all(one.startswith("consent_ab=;") for one in deleted)
