@@ -851,3 +851,14 @@ def test_a_declared_cookie_is_held_whatever_its_name(behind: Behind, ask: Ask) -
     deleted = ask(app, headers=[("cookie", "consent_ab=1; __Host-consent=x; __Host-consent-audit=y")]).all("set-cookie")
     assert deleted
     assert all(one.startswith("consent_ab=;") for one in deleted)
+
+
+@pytest.mark.parametrize("cache", ["private", "shared"])
+def test_a_policy_reports_to_nobody_who_is_held(behind: Behind, ask: Ask, cache: str) -> None:
+    """A report asks its host as anything else does: none goes to a service, nor, on demand, to who is not declared."""
+    policy = "default-src 'self'; report-uri https://player.lantern.example/r https://unknown.example/r /own; img-src *"
+    alone = "img-src 'none', report-uri //player.lantern.example"
+    sent = [("content-security-policy", policy), ("content-security-policy-report-only", alone)]
+    answer = ask(behind(answering(headers=sent), cache=cache, undeclared="hold"))
+    assert answer.one("content-security-policy") == "default-src 'self'; report-uri /own; img-src *"
+    assert answer.one("content-security-policy-report-only") == "img-src 'none',"

@@ -20,6 +20,7 @@ _MAX_EXPIRED = 60
 _UNFIT = re.compile(r"[\x00-\x20\x7f-\uffff;=]")
 _LINK = re.compile(r"""\s*+<([^>]*+)>((?:"(?:[^"\\]|\\.)*+"|[^,"]|"(?=[^"]*\Z))*+)""", re.DOTALL)
 _PARAMETER = re.compile(r""";\s*+([^\s=;,]++)\s*+(?:=\s*+(?:"((?:[^"\\]|\\.)*+)"?|([^\s;,"]*+)))?+""", re.DOTALL)
+_REPORT_URI = re.compile(r"(?:\A|(?<=[;,]))([\t\n\f\r ]*report-uri)([\t\n\f\r ][^;,]*)(;?)", re.IGNORECASE)
 _INSIDE = re.compile(r"<([^>]*+)")
 _MEMBER = re.compile(r"""[^,"]*+(?:"((?:[^"\\]|\\.)*+)"?[^,"]*+)*+""", re.DOTALL)
 _ETAG = re.compile(r'(W/)?"([^"]*)"')
@@ -240,6 +241,19 @@ def hold_report_to(value: str, view: View, bases: Bases = ()) -> str | None:
     if len(kept) == len(groups):
         return value
     return ", ".join(json.dumps(group) for group in kept) or None
+
+
+def hold_reports(policy: str, view: View, bases: Bases = ()) -> str:
+    """Return a Content-Security-Policy that reports to no held host: a report is a request like any other."""
+
+    def left(match: re.Match[str]) -> str:
+        places = match[2].split()
+        kept = [place for place in places if verdict_of_address(view, place, bases=bases) is None]
+        if len(kept) == len(places):
+            return match[0]
+        return f"{match[1]} {' '.join(kept)}{match[3]}" if kept else ""
+
+    return _REPORT_URI.sub(left, policy) if "report-uri" in policy.lower() else policy
 
 
 def _texts(value: object, depth: int) -> Iterable[str]:
