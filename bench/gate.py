@@ -11,11 +11,12 @@ import time
 import zlib
 from collections.abc import Iterable
 
-from bench.pages import PAGES, TRACKER, article
+from bench.pages import PAGES, SHEETS, TRACKER, article
 from bench.rivals import BANNER, Way, rivals
 from consent.choice.catalogue import Catalogue, Purpose, Service
 from consent.gate.html import Gate, Insert
 from consent.gate.rules import Rules, Undeclared, View
+from consent.gate.sheet import SheetGate
 
 _BANNER = Insert(banner=BANNER.encode())
 
@@ -100,6 +101,12 @@ def main() -> None:
             **others,
         }
         _print(f"{title}: {len(page)} bytes, {page.count(b'<')} tags", measure(ways, page, options.rounds))
+    for title, sheet in SHEETS.items():
+        both: dict[str, Way] = {
+            "gate": lambda sheet: SheetGate(nobody, encoding="utf-8").gated(sheet),
+            "gzip level 9": _gzip,
+        }
+        _print(f"style sheet, {title}: {sheet.count(b'url(')} addresses", measure(both, sheet, options.rounds))
     cold = _cold((article(20_000, seed=seed) for seed in range(100, 130)), nobody)
     unknown = min(_cold((page,), _rules().view(frozenset())) for page in [PAGES["20 KB"]] * 5)
     print(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import statistics
 import subprocess
 import sys
@@ -16,16 +17,18 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 from consent import verify
 from consent.ledger.bundle import write_bundle
 from consent.ledger.checkpoint import Signer
 from consent.ledger.entry import Draft
-from consent.ledger.export import Span, write_csv, write_jsonl
+from consent.ledger.formats import FORMATS, pieces
 from consent.ledger.ledger import Ledger
 from consent.ledger.merkle import Frontier, leaf_hash
 from consent.ledger.postgres import PostgresStore
+from consent.ledger.selection import Selection
 from consent.ledger.sqlite import SqliteStore
 from consent.ledger.store import Document, Durability, Store
 from tests.ledger.cluster import Server, replicated
@@ -157,12 +160,11 @@ def stage(name: str, folder: Path) -> None:
     """Do one stage in a process of its own, so that its peak memory is its own."""
     store = store_in(folder, name="full.db")
     count = store.head().size
-    of = Span(first=0, last=count)
     sink = folder / name
     stages: dict[str, Callable[[], object]] = {
         "nothing": lambda: None,
-        "jsonl": lambda: to_jsonl(store, sink, of=of),
-        "csv": lambda: to_csv(store, sink, of=of),
+        **{form: partial(to_file, store, sink, form=form) for form in FORMATS},
+        "sqlite3": lambda: by_sqlite(folder),
         "bundle": lambda: write_bundle(Ledger(store, signer=SIGNER), sink),
         "leaves": lambda: leaves(folder / "bundle"),
         "verify": lambda: report(folder / "bundle"),
@@ -175,16 +177,25 @@ def stage(name: str, folder: Path) -> None:
     print(f"{'':<44} peak memory {int(status.partition('VmHWM:')[2].split()[0]) / 1024:.0f} MB")
 
 
-def to_jsonl(store: SqliteStore, path: Path, *, of: Span) -> None:
-    """Export the exact bytes."""
+def to_file(store: SqliteStore, path: Path, *, form: str) -> None:
+    """Export everything in one form."""
+    ledger = Ledger(store, signer=SIGNER)
+    checkpoint, everything = ledger.seal(), Selection()
+    places = everything.places(store, of=everything.span(store, size=checkpoint.size))
     with path.open("wb") as out:
-        write_jsonl(store, out, of=of)
+        for piece in pieces(store, form=form, places=places, checkpoint=checkpoint):
+            out.write(piece)
 
 
-def to_csv(store: SqliteStore, path: Path, *, of: Span) -> None:
-    """Export the table."""
-    with path.open("w", newline="") as out:
-        write_csv(store, out, of=of)
+def by_sqlite(folder: Path) -> None:
+    """Let SQLite's own shell write the same bytes as CSV, to compare with; nothing where it is not installed."""
+    shell = shutil.which("sqlite3")
+    if shell is None:
+        print("the sqlite3 shell is not installed")
+        return
+    with (folder / "shell.csv").open("wb") as out:
+        words = [shell, "-readonly", "-csv", str(folder / "full.db"), "SELECT idx, CAST(body AS text) FROM entry"]
+        subprocess.run(words, stdout=out, check=True)  # noqa: S603 - a program of the system
 
 
 def leaves(bundle: Path) -> None:
@@ -216,7 +227,7 @@ def main() -> None:
         bench_ledger("SQLite", make=lambda name: store_in(folder, name=name))
         bench_postgres()
         fill(folder, count=count)
-        for stage_name in ("nothing", "jsonl", "csv", "bundle", "leaves", "verify"):
+        for stage_name in ("nothing", *FORMATS, "sqlite3", "bundle", "leaves", "verify"):
             subprocess.run([sys.executable, __file__, stage_name, name], check=True)  # noqa: S603 - our own file
 
 

@@ -141,6 +141,27 @@ def article(size: int, *, seed: int = 7, dense: bool = False) -> bytes:
     return _Writer(seed).page(size, dense=dense)
 
 
+def sheet(size: int, *, every: int) -> bytes:
+    """Return a style sheet of about `size` bytes in which one rule of so many has a picture; 0 for none."""
+    rules, length, number = [], 0, 0
+    while length < size:
+        number += 1
+        picture = f"background:url(/img/{number}.svg) no-repeat;" if every and number % every == 0 else ""
+        rule = (
+            f".card-{number} .title__{number % 17}>a:hover{{margin:{number % 40}px;color:#{number * 999:06x};"
+            f"width:calc(100% - {number % 9}rem);transform:translate({number % 7}px,0);"
+            f"{picture}opacity:.{number % 9}}}\n"
+        )
+        rules.append(rule)
+        length += len(rule)
+    return "".join(rules).encode()
+
+
+SHEETS = {
+    "200 KB, no picture": sheet(200_000, every=0),
+    "200 KB, a picture in ten rules": sheet(200_000, every=10),
+    "200 KB, a picture in two rules": sheet(200_000, every=2),
+}
 PAGES = {
     "20 KB": article(20_000),
     "20 KB dense": article(20_000, dense=True),

@@ -6,6 +6,9 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from consent.theme import Look
+
+STYLE = "consent.css"
 _MEDIA_TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
 
 
@@ -25,13 +28,13 @@ class Asset:
         return f"{stem}.{self.digest[:12]}.{suffix}"
 
 
-def load(folder: Path) -> dict[str, Asset]:
-    """Read every script and style sheet of a folder, by name."""
-    return {path.name: _asset(path) for path in sorted(folder.iterdir()) if path.suffix in _MEDIA_TYPES}
+def load(folder: Path, look: Look | None = None) -> dict[str, Asset]:
+    """Read every script and style sheet of a folder, by name; the one for the site's own pages gets its look."""
+    found = {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.suffix in _MEDIA_TYPES}
+    found[STYLE] = (look or Look()).sheet(found[STYLE], positions=folder / "positions")
+    return {name: _asset(name, data) for name, data in found.items()}
 
 
-def _asset(path: Path) -> Asset:
-    data = path.read_bytes()
-    return Asset(
-        name=path.name, data=data, digest=hashlib.sha256(data).hexdigest(), media_type=_MEDIA_TYPES[path.suffix]
-    )
+def _asset(name: str, data: bytes) -> Asset:
+    media_type = _MEDIA_TYPES[Path(name).suffix]
+    return Asset(name=name, data=data, digest=hashlib.sha256(data).hexdigest(), media_type=media_type)

@@ -35,6 +35,12 @@ BODY_HEADERS = frozenset(
 """What describes the bytes of the app's own page, and not those of the gated one."""
 ENFORCED = b"content-security-policy"
 REPORT_ONLY = b"content-security-policy-report-only"
+SEEN = (
+    CACHE_HEADERS
+    | BODY_HEADERS
+    | {ENFORCED, REPORT_ONLY, b"cache-control", b"content-language", b"content-type", b"etag", b"vary"}
+)
+"""The headers that decide how a page is gated, and the only ones that are changed for it."""
 _TYPE = re.compile(rb"(?i:text/html;[ ]?charset=[a-z0-9_-]+|application/xhtml\+xml.*)", re.DOTALL)
 _NONCE = re.compile(r"'nonce-([A-Za-z0-9+/_=-]+)'")
 
@@ -46,6 +52,15 @@ class Marked:
     headers: RawHeaders
     nonce: str = ""
     narrowed: bool = False
+
+
+def parted(raw: RawHeaders) -> tuple[tuple[tuple[bytes, bytes], ...], RawHeaders]:
+    """Return the headers that decide how a page is gated, and those that pass as they are."""
+    seen: RawHeaders = []
+    passing: RawHeaders = []
+    for header in raw:
+        (seen if header[0] in SEEN else passing).append(header)
+    return tuple(seen), passing
 
 
 def marked(

@@ -14,12 +14,13 @@ from consent.asked import address_of, host_of, is_framed_elsewhere, is_own_act, 
 from consent.choice.consent import Consent
 from consent.codings import DECODERS, CodingError, Decoder
 from consent.gate import headers
+from consent.gate.bodies import Page
 from consent.gate.inquest import verdict_of_address
 from consent.gate.insert import Insert
 from consent.gate.rules import Verdict, View
 from consent.gating import Finished, Gating, encoding_of, gated_whole
 from consent.kinds import Kind, kind_of, sniffed
-from consent.marking import Marked, marked
+from consent.marking import Marked, RawHeaders, marked, parted
 from consent.sharing import Watched, is_private
 from consent.site import Site
 from consent.visitors import Visitor
@@ -178,8 +179,8 @@ class Responder:
             await self._begin_gated(message)
 
     async def _begin_gated(self, message: Message) -> None:
-        response = MutableHeaders(raw=message["headers"])
-        coding = ",".join(response.getlist("content-encoding")).strip().lower()
+        codings = b",".join(value for name, value in message["headers"] if name == b"content-encoding")
+        coding = codings.decode("latin-1").strip().lower()
         if coding not in ("", "identity"):
             maker = DECODERS.get(coding)
             if maker is None and self._kind.held_whole and is_picture(self._scope):
@@ -260,6 +261,9 @@ class Responder:
 
     async def _decoded(self, body: bytes, *, more: bool) -> None:
         if self._gate is None:
+            if not (more or self._waiting or self._kind.held_whole):
+                await self._open(bytes(body), whole=True)
+                return
             self._waiting += body
             if self._kind.held_whole:
                 await self._whole(more=more)
@@ -324,13 +328,31 @@ class Responder:
                 self._kind, view, body, encoding=encoding, address=address_of(self._scope)
             )
             self._report(parked, found)
-            self._site.bodies.keep(key, body if known == body else known)
+            self._site.bodies.keep(key, body if known == body else known, size=len(body) + len(known))
         return known
 
     async def _open(self, body: bytes, *, whole: bool) -> None:
         """Send the held start, then the first piece of the body."""
         start = self._start
         assert start is not None  # noqa: S101 - _body is only reached while a start is held
+        seen, passing = parted(start["headers"])
+        key = None
+        if whole and body and not self._visitor.fleeting:
+            # No more than this decides what becomes of a page, but for the cookies that its request carries.
+            scope = self._scope
+            key = (
+                self._visitor.state,
+                is_framed_elsewhere(scope),
+                scope["path"],
+                scope.get("query_string"),
+                seen,
+                body,
+            )
+            known = self._site.gated_pages.get(key)
+            if known is not None:
+                self._gate = Finished()
+                await self._send_opened(start, [*passing, *known.headers], known.body)
+                return
         response = MutableHeaders(raw=start["headers"])
         content_type = response.get("content-type")
         if self._kind is Kind.UNKNOWN:
@@ -346,7 +368,7 @@ class Responder:
         consent = self._in_language_of(body, response)
         encoding = encoding_of(self._kind, content_type, body)
         page = marked(
-            start["headers"],
+            seen,
             site=self._site,
             visitor=self._visitor,
             consent=consent,
@@ -356,29 +378,24 @@ class Responder:
         out = self._gated(body, consent, page, encoding, whole=whole)
         if whole and (body or self._scope["method"] != "HEAD"):
             page.headers.append((b"content-length", str(len(out)).encode()))
-        page.headers.extend(self._cookies_to_expire(consent))
-        await self._send({**start, "headers": page.headers})
-        await self._send({"type": "http.response.body", "body": out, "more_body": not whole})
+        if key is not None and not page.nonce:
+            self._site.gated_pages.keep(key, Page(tuple(page.headers), out), size=len(body) + len(out))
+        await self._send_opened(start, [*passing, *page.headers], out, more=not whole)
+
+    async def _send_opened(self, start: Message, raw: RawHeaders, body: bytes, *, more: bool = False) -> None:
+        raw.extend(self._cookies_to_expire())
+        await self._send({**start, "headers": raw})
+        await self._send({"type": "http.response.body", "body": body, "more_body": more})
 
     def _gated(self, body: bytes, consent: Consent, page: Marked, encoding: str, *, whole: bool) -> bytes:
-        """Return the first piece of a body gated, from memory where the very same page was gated before."""
+        """Return the first piece of a body gated."""
         view = self._site.rules.view(consent.allowed)
-        next_path = self._next_path()
-        insert = self._insert(consent, page, next_path)
-        written = (insert.banner, insert.first_gated, insert.watch)
-        # What placeholders say is known only when they are written.
-        said = (consent.notice.digest, consent.objected, next_path)
-        key = (view, encoding, self._kind, written, said, self._scope["path"], body)
-        if whole and (known := self._site.bodies.get(key)) is not None:
-            self._gate = Finished()
-            return known
+        insert = self._insert(consent, page)
         self._gate = gate = Gating(self._kind, view, encoding=encoding, address=address_of(self._scope), insert=insert)
         out = gate.feed(body)
         if whole:
             out += gate.end()
             self._report(gate.parked, gate.found)
-            if not page.nonce:
-                self._site.bodies.keep(key, out)
         return out
 
     def _report(self, parked: Collection[str], found: Collection[str]) -> None:
@@ -410,13 +427,11 @@ class Responder:
             return self._visitor.consent
         return self._visitor.in_language(self._site.edition(self._site.now()).notices[language])
 
-    def _next_path(self) -> str:
-        """Return the path that forms on this page lead back to."""
-        # A cache may keep one page for many queries, and a query may say who came.
-        return safe_path(path_of({**self._scope, "query_string": b""} if self._visitor.shared else self._scope)) or "/"
-
-    def _insert(self, consent: Consent, page: Marked, path: str) -> Insert:
+    def _insert(self, consent: Consent, page: Marked) -> Insert:
         fragments, shared = self._site.fragments, self._visitor.shared
+        # A cache may keep one page for many queries, and a query may say who came.
+        path = path_of({**self._scope, "query_string": b""} if shared else self._scope)
+        path = safe_path(path) or "/"
         companion = self._site.edition(self._site.now()).companion if shared else ""
         if is_framed_elsewhere(self._scope):
             after_body = b""
@@ -450,12 +465,19 @@ class Responder:
         bases = view.rules.page(address_of(self._scope))
         return [link for _, link in headers.hold_headers([(b"link", link) for link in links], view, bases=bases)]
 
-    def _cookies_to_expire(self, consent: Consent) -> Iterator[tuple[bytes, bytes]]:
+    def _cookies_to_expire(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield headers that delete the cookies this request carries and that may not be stored any more."""
         site, visitor = self._site, self._visitor
-        values = headers.expire_cookies(
-            visitor.cookies, site.catalogue, consent.allowed, host=host_of(self._scope), consent_cookie=site.cookie_name
-        )
+        if not visitor.cookies:
+            values = []
+        else:
+            values = headers.expire_cookies(
+                visitor.cookies,
+                site.catalogue,
+                visitor.consent.allowed,
+                host=host_of(self._scope),
+                consent_cookie=site.cookie_name,
+            )
         if visitor.once:
             values.append(site.cookie_header(site.once_cookie_name, "", expires_at=0))
         for value in values:

@@ -28,6 +28,7 @@ from consent.choice.regimes import Regime
 from consent.errors import ConfigurationError
 from consent.gate.rules import Undeclared
 from consent.ledger.store import Durability
+from consent.theme import Look, Position, Scheme, Theme
 
 PREFIX = "CONSENT_"
 CONFIG_VARIABLE = "CONSENT_CONFIG"
@@ -102,7 +103,7 @@ class ConsentSettings(BaseSettings):
     )
     """How long a record is kept once its choice no longer holds, by regime; what is not named is kept for ever."""
     audit_tokens: tuple[SecretStr, ...] = ()
-    """Who holds one may read the auditor's pages; without any these pages are off."""
+    """Who holds one may read the auditor's pages: tokens, or `sha256:` and a digest. Others lie in the ledger."""
     prefix: str = "/privacy"
     """The path under which our own pages lie."""
     undeclared: Undeclared = Undeclared.REPORT
@@ -119,6 +120,12 @@ class ConsentSettings(BaseSettings):
     """How long a choice holds, in calendar months or days, 13 months at most; never extended by a visit."""
     change_link: Literal["button", "site"] = "button"
     """Whether a small link to the choice is put into every page, or the site has its own."""
+    position: Position = "bar"
+    """Where the first layer stands: a bar along the bottom, a box in the corner, or a box in the centre."""
+    scheme: Scheme = "auto"
+    """Whether notices and our pages are light or dark; `auto` does as the visitor's system says."""
+    theme: Theme = Theme()
+    """The colours, fonts and shape of notices and our pages."""
     cache: Literal["private", "shared"] = "private"
     """Whether every visitor gets pages of their own, or caches may keep one gated page for everybody."""
     country_header: str = ""
@@ -284,6 +291,11 @@ class ConsentSettings(BaseSettings):
     def spoken(self) -> tuple[str, ...]:
         """Return the languages visitors are asked in, the default one first."""
         return tuple(dict.fromkeys((self.default_language, *self.languages)))
+
+    @property
+    def look(self) -> Look:
+        """Return how notices look."""
+        return Look(theme=self.theme, scheme=self.scheme, position=self.position)
 
     @property
     def hosts(self) -> tuple[str, ...]:

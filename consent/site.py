@@ -27,7 +27,7 @@ from consent.declared import catalogue_of, own_cookies
 from consent.errors import LedgerError, LedgerUnavailableError
 from consent.fragments import Fragments
 from consent.gate import sources
-from consent.gate.bodies import Bodies
+from consent.gate.bodies import Bodies, Page
 from consent.gate.csp import Narrowing
 from consent.gate.rules import Rules, Undeclared
 from consent.ledger.store import Document, Store
@@ -92,7 +92,7 @@ class Site:
         self.companion_name = self.cookie_name.removesuffix(cookie.NAME) + companion.NAME
         self.shared = settings.cache == "shared"
         self.catalogue = catalogue_of(settings, cookies=own)
-        self.assets = assets.load(shipped.STATIC)
+        self.assets = assets.load(shipped.STATIC, settings.look)
         self.pages = Pages(
             site_name=settings.name,
             prefix=settings.prefix,
@@ -108,7 +108,8 @@ class Site:
         self.reports_address = quote(f"{settings.prefix}/reports", safe="/@:!$&'()*+=~%")
         self.optional = frozenset(service.key for service in self.catalogue.optional)
         self.facts = self._facts()
-        self.bodies = Bodies()
+        self.bodies = Bodies[bytes]()
+        self.gated_pages = Bodies[Page]()
         self.library = library_of(settings, facts=self.facts, now=self.now())
         self.ledger = ledger_from(settings, clock=clock, store=store)
         self.reports = Reports(self.rules, denied=settings.denies, count=self.ledger.count, clock=clock)

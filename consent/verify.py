@@ -1,17 +1,20 @@
-"""Check a consent bundle offline: python verify.py BUNDLE [--key VERIFIER_KEY] [--checkpoint EARLIER_CHECKPOINT].
+"""Check evidence of consent offline: python verify.py BUNDLE|RECEIPT [--key VERIFIER_KEY] [--checkpoint EARLIER].
 
 One file, for an auditor who trusts nobody: it needs Python 3.11 and `cryptography`, nothing of ours. It checks that
-1. the checkpoint (https://c2sp.org/tlog-checkpoint) is signed by the key: the one you give, or else the bundle's own;
+1. the checkpoint (https://c2sp.org/tlog-checkpoint) is signed by the bundle's key: the one you give, or its successor;
 2. the manifest is signed by the same key, and lists every file of the bundle with its SHA-256, and no other file;
 3. every entry is canonical JSON, says what an entry must say, and has the leaf hash listed for its place;
-4. the leaf hashes in this order give the root that was signed (RFC 6962), and that of the earlier checkpoint;
-5. every document is named by its SHA-256, and every document that an entry names is there.
-Exit status: 0 the bundle verifies, 1 it does not (with the index of the first bad entry), 2 wrong use.
+4. the leaf hashes in this order, with one hash for each complete subtree that is left out, give the root that was
+   signed (RFC 6962), and on the way the roots of all earlier checkpoints;
+5. every document is named by its SHA-256, and every document that an entry names is there;
+and of a visitor's receipt, that each of its entries leads to its signed checkpoint and says what the receipt says.
+Exit status: 0 the evidence verifies, 1 it does not (with the index of the first bad entry), 2 wrong use.
 """
 
 from __future__ import annotations
 
 import argparse
+import array
 import base64
 import contextlib
 import hashlib
@@ -19,7 +22,7 @@ import json
 import re
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, TextIO
@@ -27,16 +30,17 @@ from typing import IO, Any, TextIO
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-FORMAT = "consent-bundle/1"
+FORMAT, FORMATS = "consent-bundle/2", ("consent-bundle/1", "consent-bundle/2")
 LARGE, SEALED = ("entries.jsonl", "leaf-hashes.txt"), ("manifest.json", "manifest.sig")
 SMALL, LINE, ALIKE = 2**26, 2**20, 10_000  # bytes of a small file and of an entry, and kinds of records kept in mind
 LEVELS = (
     "self-signed: what is here fits together, but whoever made the key could have made all of it",
     "pinned key: the holder of the key you gave vouches for it, and could have rewritten it before signing",
-    "earlier checkpoint: nothing that was recorded before it has been changed, reordered or removed since",
+    "earlier checkpoint or receipt: nothing recorded before it has been changed, reordered or removed since",
 )
-KIND = "consent|policy-published|notice-published|erased|pruned|gap|exported|key-rotated|hold"
+KIND = "consent|policy-published|notice-published|erased|pruned|gap|exported|key-rotated|hold|audit|snapshot"
 STATUS = "unknown|requested|request-deferred|refused|given|renewed|withdrawn|expired|terminated|invalidated"
+IRREGULAR = {"renewed": "RenewedConsentGiven", "terminated": "ConsentRevoked"}  # in the Data Privacy Vocabulary
 DAY = r"(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31"
 LEAP_DAY = r"(?:\d\d(?:0[48]|[2468][048]|[13579][26])|(?:[02468][048]|[13579][26])00)-02-29"
 TIME = rf"(?!0000)(?:\d{{4}}-(?:{DAY})|{LEAP_DAY})T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\dZ"
@@ -46,7 +50,11 @@ DOCUMENT = re.compile(rb'"(?:facts|notice|rendering|sha256)":"([0-9a-f]{64})"') 
 RECORDED = re.compile(rf'"record":"{UUID}","recorded_at":"({TIME})"'.encode())
 DECIDED, SUBJECT = (re.compile(own.encode()) for own in (f'"decided_at":"{TIME}"', f'"subject":"{DIGEST}"'))
 OWN = {b"\0": DECIDED, b"\1": SUBJECT, b"\2": RECORDED}  # a record's own values; in their place, what no JSON holds
-Head = tuple[int, bytes] | None  # size and root of a tree
+EARLIER = "the earlier checkpoint"
+LEFT_OUT = re.compile(rb"(0|[1-9]\d?) ([0-9a-f]{64})")  # the height and hash of a subtree
+CHOICE = b'"kind":"consent"'
+CARRIED = re.compile(rb'"kind":"(?:pruned|key-rotated)"')  # what may come along from outside the range
+NAME = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)?[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
 
 class Failed(Exception):
@@ -94,11 +102,19 @@ def integer(digits: str) -> int:
     return number
 
 
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of its members, no two of one name."""
+    if len(made := dict(pairs)) != len(pairs):
+        raise ValueError("an object has two members of one name")
+    return made
+
+
 decode = json.JSONDecoder(parse_int=integer, parse_float=integer, parse_constant=integer).decode
+decode_loose = json.JSONDecoder(parse_int=integer, object_pairs_hook=unique).decode  # for what need not be canonical
 encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode
 
 
-def read_entry(data: bytes, *, name: str, files: set[str], alike: set[bytes]) -> str:
+def read_entry(data: bytes, *, name: str, files: set[str] | None, alike: set[bytes]) -> str:
     """Return when an entry was recorded, or raise Failed unless its bytes are canonical and say what they must."""
     shape = data  # records that differ in nothing but well-formed values of their own stand or fall together
     for mark, own in OWN.items():
@@ -118,20 +134,26 @@ def read_entry(data: bytes, *, name: str, files: set[str], alike: set[bytes]) ->
         raise Failed(f"has fields that no consent record has: {', '.join(sorted(set(entry) - set(RECORD)))}")
     if entry["origin"].split("://")[-1] != name:
         raise Failed(f"is of another origin, {entry['origin']}")
-    if missing := {f"documents/{digest.decode()}" for digest in DOCUMENT.findall(data)} - files:
+    named = {f"documents/{digest.decode()}" for digest in DOCUMENT.findall(data)}
+    if missing := named - (named if files is None else files):
         raise Failed(f"names what is missing or changed: {', '.join(sorted(missing))}")
     if fields is RECORD and len(alike) < ALIKE:
         alike.add(shape)
     return str(entry["recorded_at"])
 
 
-class Tree:
-    """Compute an RFC 6962 root from left to right, and keep in `seen` what it was at the size `watched`."""
+def joined(left: bytes, right: bytes) -> bytes:
+    """Return the hash of an inner node (RFC 6962, section 2.1)."""
+    return hashlib.sha256(b"\1" + left + right).digest()
 
-    def __init__(self, watched: int | None = None) -> None:
-        self.size, self.watched = 0, watched
+
+class Tree:
+    """Compute an RFC 6962 root from left to right, and keep in `seen` what it was at the sizes `watched`."""
+
+    def __init__(self, watched: Iterable[int] = ()) -> None:
+        self.size, self.watched = 0, frozenset(watched)
         self.parts: list[tuple[int, bytes]] = []  # complete subtrees: height and hash
-        self.seen = self.root() if watched == 0 else None
+        self.seen = {0: self.root()}
 
     def add(self, node: bytes, height: int = 0) -> None:
         """Add a complete subtree of 2^height leaves; one leaf is a subtree of height 0."""
@@ -139,17 +161,29 @@ class Tree:
             raise Failed("has a subtree where none of that height can stand")
         self.size += 1 << height
         while self.parts and self.parts[-1][0] == height:
-            node, height = hashlib.sha256(b"\1" + self.parts.pop()[1] + node).digest(), height + 1
+            node, height = joined(self.parts.pop()[1], node), height + 1
         self.parts.append((height, node))
-        if self.size == self.watched:
-            self.seen = self.root()
+        if self.size in self.watched:
+            self.seen[self.size] = self.root()
 
     def root(self) -> bytes:
         """Return the root of what is in the tree."""
         node = self.parts[-1][1] if self.parts else hashlib.sha256(b"").digest()
         for _, left in reversed(self.parts[:-1]):
-            node = hashlib.sha256(b"\1" + left + node).digest()
+            node = joined(left, node)
         return node
+
+
+def climbed(leaf: bytes, index: int, size: int, path: list[bytes]) -> bytes:
+    """Return the root that an audit path leads to from a leaf (RFC 6962, section 2.1.1)."""
+    if not 0 <= index < size or bool(path) != (size > 1):
+        raise Failed("has a proof for another place")
+    if size == 1:
+        return leaf
+    half = 1 << (size - 1).bit_length() - 1
+    if index < half:
+        return joined(climbed(leaf, index, half, path[:-1]), path[-1])
+    return joined(path[-1], climbed(leaf, index - half, size - half, path[:-1]))
 
 
 def unbase64(encoded: str) -> bytes:
@@ -205,6 +239,12 @@ class Key:
             raise Failed(f"is not a note that {self} has signed")
         return said.split("\n")
 
+    def signed(self, note: bytes) -> bool:
+        """Tell whether this key signed a note."""
+        with contextlib.suppress(Failed):
+            return bool(self.open(note))
+        return False
+
     def checkpoint(self, note: bytes) -> tuple[int, bytes]:
         """Return the size and root of a checkpoint that this key signed; raise Failed unless it is one."""
         name, size, root, *_ = [*self.open(note), "", ""]
@@ -220,13 +260,17 @@ class Bundle:
         self._path = path
         self._zip = zipfile.ZipFile(path) if path.is_file() else None
         self.close = self._zip.close if self._zip else lambda: None
+        packed = self._zip.infolist() if self._zip else []
         found = [] if self._zip else [one for one in path.rglob("*") if one.is_symlink() or not one.is_dir()]
         if any(one.is_symlink() or not one.is_file() for one in found):
             raise Failed("holds a symbolic link, or what else is neither a file nor a folder")
-        names = [one.filename for one in self._zip.infolist()] if self._zip else []
-        names += [one.relative_to(path).as_posix() for one in found]
+        if any(one.file_size > 1000 * one.compress_size + SMALL for one in packed):
+            raise Failed("holds a file that grows beyond measure")
+        names = [one.orig_filename for one in packed] + [one.relative_to(path).as_posix() for one in found]
         self.names = set(names)
-        if len(self.names) != len(names):
+        if strange := [name for name in names if not NAME.fullmatch(name)]:
+            raise Failed(f"holds a file whose name no bundle has: {strange[0]}")
+        if len({name.lower() for name in names}) != len(names):
             raise Failed("holds two files of one name")
 
     def open(self, name: str) -> IO[bytes]:
@@ -274,25 +318,27 @@ class Report:
         except Exception as error:  # whatever a forger thinks of is a finding, and no traceback
             self.problems.append(f"{name} {error if isinstance(error, Failed) else f'cannot be read: {error}'}")
 
+    def closed(self, key: Key | None) -> Report:
+        """Say last which key was used, and, where nothing is wrong, what that proves."""
+        self.facts += [f"key: {key}", *([] if self.problems else [f"evidence: {LEVELS[self.level]}"])]
+        return self
+
 
 def verify(path: Path, *, key: Key | None = None, earlier: bytes | None = None) -> Report:
-    """Check the bundle at `path`, with a key and an earlier checkpoint that came another way where you have them."""
-    report = Report()
+    """Check the bundle at `path`, with a key and an earlier checkpoint or receipt that came another way."""
+    report, own, leaves = Report(level=0 if key is None else 1), None, dict[int, bytes]()
     with report.part("the bundle"), contextlib.closing(Bundle(path)) as bundle:
-        report.level = 0 if key is None else 1 if earlier is None else 2
-        key = key or Key.read(bundle.read("key").decode())
-        head = known = None
-        with report.part("checkpoint"):
-            head = key.checkpoint(bundle.read("checkpoint"))
+        own = Key.read(bundle.read("key").decode())
+        notes = {name: bundle.read(name) for name in bundle.names if name == "checkpoint" or name.endswith(".note")}
         with report.part("the earlier checkpoint"):
-            known = None if earlier is None else key.checkpoint(earlier)
+            if earlier is not None:
+                notes[EARLIER], leaves = read_receipt(earlier)[1:3] if earlier[:1] == b"{" else (earlier, leaves)
         files, digests = dict[str, str](), dict[str, str]()
         with report.part("manifest.json"):
             manifest = bundle.read("manifest.json")
-            said = key.open(bundle.read("manifest.sig"))
-            if said[0] != f"{FORMAT} manifest" or said[2:] != [hashlib.sha256(manifest).hexdigest()]:
+            files, said = decode_loose(manifest.decode())["files"], own.open(bundle.read("manifest.sig"))
+            if said[0].split(" ")[0] not in FORMATS or said[2:] != [hashlib.sha256(manifest).hexdigest()]:
                 raise Failed("is not the one that was signed")
-            files = json.loads(manifest)["files"]
             if unlisted := bundle.names ^ {*files, *SEALED}:
                 raise Failed(f"and the files that are there differ: {', '.join(sorted(unlisted))}")
         for name in sorted(bundle.names - {*SEALED, *LARGE}):
@@ -302,70 +348,172 @@ def verify(path: Path, *, key: Key | None = None, earlier: bytes | None = None) 
                     bundle.names.remove(name)  # so that the first entry to name it says so too
                     raise Failed("is not the document of that digest")
         with report.part("the tree"):
-            digests |= check_entries(bundle, report, name=key.name, head=head, known=known)
+            tree = Tree({claimed(note) for note in notes.values()})
+            rotations, read = check_entries(bundle, report, tree, name=own.name, leaves=leaves)
+            digests |= read
+            check_checkpoints(report, tree, notes, rotations, own=own, given=key or own)
         for name in sorted(files):
             if digests.get(name, files[name]) != files[name]:
                 report.problems.append(f"{name} is not the file that the manifest lists")
-        report.facts += [f"key: {key}", *([] if report.problems else [f"evidence: {LEVELS[report.level]}"])]
-    return report
+    return report.closed(key or own)
 
 
-def check_entries(bundle: Bundle, report: Report, *, name: str, head: Head, known: Head) -> dict[str, str]:
-    """Check every entry, its place in the tree, and the root; return the digests of the two files read."""
-    proof, newest, alike, gone = decode(bundle.read("proof.json").decode()), "", set[bytes](), set[int]()
-    first, last, pruned = proof["first"], proof["last"], list[range]()
-    tree, digests = Tree(known[0] if known else None), [hashlib.sha256(), hashlib.sha256()]
+def claimed(note: bytes) -> int:
+    """Return the size that a checkpoint names, whoever signed it."""
+    return int(found[1]) if (found := re.match(rb"[^\n]+\n(0|[1-9]\d{0,18})\n", note)) else 0
+
+
+def check_entries(
+    bundle: Bundle, report: Report, tree: Tree, *, name: str, leaves: dict[int, bytes]
+) -> tuple[list[Any], dict[str, str]]:
+    """Check every entry, its place in the tree, and the root; return the key rotations, and digests of the files."""
+    proof, newest, alike = decode_loose(bundle.read("proof.json").decode()), "", set[bytes]()
+    first, last, hidden, gone = proof["first"], proof["last"], 0, array.array("Q")
+    pruned, rotations, digests = list[tuple[int, int]](), list[Any](), [hashlib.sha256(), hashlib.sha256()]
     for height, node in proof["before"]:
         tree.add(bytes.fromhex(node), height)
-    if tree.size != first or (head is not None and proof["size"] != head[0]):
-        raise Failed("of proof.json begins or ends elsewhere than it says")
     with bundle.open(LARGE[0]) as entries, bundle.open(LARGE[1]) as hashes:
-        listed = lines(hashes, digests[1])
-        for index, data in enumerate(lines(entries, digests[0]), first):
-            leaf, said = hashlib.sha256(b"\0" + data).digest(), next(listed, b"")
+        bodies = lines(entries, digests[0])
+        for listed in lines(hashes, digests[1]):
+            index = tree.size
+            if b" " in listed and (left := LEFT_OUT.fullmatch(listed)):
+                tree.add(bytes.fromhex(left[2].decode()), int(left[1]))
+                hidden += max(0, min(tree.size, last) - max(index, first))
+                continue
+            data = next(bodies, None)
+            leaf = hashlib.sha256(b"\0" + (data or b"")).digest()
             try:
-                if not data and re.fullmatch(DIGEST.encode(), said):  # pruned: its hash stands for it
-                    leaf = bytes.fromhex(said.decode())
-                    gone.add(index)
-                elif said != leaf.hex().encode():
+                if data is None:
+                    raise Failed("is missing")
+                if not data and re.fullmatch(DIGEST.encode(), listed):  # pruned: its hash stands for it
+                    leaf = bytes.fromhex(listed.decode())
+                    gone.append(index)
+                elif listed != leaf.hex().encode():
                     raise Failed("does not have the leaf hash that is listed for it")
                 elif newest > (newest := read_entry(data, name=name, files=bundle.names, alike=alike)):
                     raise Failed("is older than the entry before it")
-                told = decode(data.decode())["ranges"] if b'"kind":"pruned"' in data else ()
-                pruned += [range(max(begin, first), min(end, index)) for begin, end in told]
+                kind = CARRIED.search(data) if CHOICE not in data else None
+                if not kind and not first <= index < last:
+                    raise Failed("lies outside: proof.json begins or ends elsewhere than it says")
+                if leaves.get(index, leaf) != leaf:
+                    raise Failed("is not the one that the receipt holds")
+                if kind:
+                    told = decode(data.decode())
+                    pruned += [(begin, min(end, index)) for begin, end in told.get("ranges", ())]
+                    rotations += [(index, told["old"], told["new"])] if told["kind"] == "key-rotated" else []
             except Failed as error:
                 report.blame(index, str(error))
             tree.add(leaf)
-            report.entries += 1
-        if first + report.entries != last or next(listed, None) is not None:
-            report.blame(min(first + report.entries, last), "is missing, or one too many")
-    if lost := gone.difference(*pruned):
-        report.blame(min(lost), "is missing, and no entry of the bundle reports that it was pruned")
+            report.entries += first <= index < last
+        if tree.size < last or next(bodies, None) is not None:
+            report.blame(tree.size, "is missing, or one too many")
     for height, node in proof["after"]:
         tree.add(bytes.fromhex(node), height)
-    if head is not None and (tree.size, tree.root()) != head:
-        report.problems.append(f"the tree of {tree.size} entries does not have the root signed for {head[0]}")
-    held = f"{last - first} entries, {first} to {last - 1}," if last > first else "no entries"
-    report.facts.append(f"{held} of the {head[0] if head else tree.size} in the ledger of {name}")
+    if proof["size"] != tree.size:
+        raise Failed("of proof.json begins or ends elsewhere than it says")
+    pruned.sort(reverse=True)
+    reported = 0
+    for index in gone:
+        while pruned and pruned[-1][0] <= index:
+            reported = max(reported, pruned.pop()[1])
+        if index >= reported:
+            report.blame(index, "is missing, and no entry of the bundle reports that it was pruned")
+            break
+    held = f"{report.entries} entries, {first} to {last - 1}," if last > first else "no entries"
+    report.facts.append(f"{held} of the {tree.size} in the ledger of {name}")
     report.facts += [f"{len(gone)} of these entries were pruned, as others report"] if gone else []
-    if known is not None and tree.seen is None and known[0] < tree.size:
-        report.level = min(report.level, 1)
-        report.facts.append(f"the earlier checkpoint cannot be tried: its {known[0]} entries end in a part left out")
-    elif known is not None and tree.seen != known[1]:
-        report.problems.append(f"the tree does not go through the earlier checkpoint at {known[0]} entries")
-    return {name: digest.hexdigest() for name, digest in zip(LARGE, digests, strict=True)}
+    if hidden and "filter" not in proof:
+        raise Failed(f"leaves out {hidden} entries of its range, and names no filter")
+    if hidden:
+        report.facts.append(f"{hidden} others of them are left out by the filter {encode(proof['filter'])}: not proved")
+    return rotations, {name: digest.hexdigest() for name, digest in zip(LARGE, digests, strict=True)}
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command; return its exit status."""
-    return run(parse(argparse.ArgumentParser(description="Check a consent bundle offline.")).parse_args(arguments))
+def check_checkpoints(
+    report: Report, tree: Tree, notes: dict[str, bytes], rotations: list[Any], *, own: Key, given: Key
+) -> None:
+    """Follow the key that was given to the bundle's own, and check every checkpoint against the tree."""
+    keys, trusted = {str(own): own, str(given): given}, given
+    for index, old, new in rotations:
+        keys |= {written: Key.read(written) for written in (old, new) if written}
+        if old == str(trusted) != str(own) and any(vouches(note, trusted, tree, index) for note in notes.values()):
+            trusted = keys[new]
+            report.facts.append(f"the key {old} handed over to {new}, as entry {index} says")
+    if trusted != own:
+        report.problems.append(f"key {own} signed this bundle, and {given} does not lead to it")
+    for name, note in sorted(notes.items()):
+        with report.part(name):
+            signers = [key for key in keys.values() if key.signed(note)]
+            if not signers:
+                raise Failed("is not a note that a key of this ledger has signed")
+            size, root = signers[0].checkpoint(note)
+            if name == EARLIER and size not in tree.seen and size < tree.size:
+                report.facts.append(f"{name} cannot be tried: its {size} entries end in a part left out")
+            elif tree.seen.get(size) != root or (name == "checkpoint" and size != tree.size):
+                raise Failed(
+                    f"is not of this tree of {tree.size} entries, which does not have the root signed for {size}"
+                )
+            elif name == EARLIER:
+                report.level = 2
+
+
+def vouches(note: bytes, key: Key, tree: Tree, index: int) -> bool:
+    """Tell whether a key signed a checkpoint of this tree that covers an entry."""
+    with contextlib.suppress(Failed):
+        size, root = key.checkpoint(note)
+        return size > index and tree.seen.get(size) == root
+    return False
+
+
+def read_receipt(data: bytes) -> tuple[Key, bytes, dict[int, bytes], list[str]]:
+    """Return the key and checkpoint of a receipt, the leaf hashes of its entries, and what they say."""
+    receipt, leaves, facts = decode_loose(data.decode()), dict[int, bytes](), list[str]()
+    key, note = Key.read(receipt["consent:key"]), receipt["consent:checkpoint"].encode()
+    size, root = key.checkpoint(note)
+    for record in receipt["dpv:hasRecordOfActivity"]:
+        index, body = record["consent:index"], record["consent:entry"].encode()
+        leaves[index] = hashlib.sha256(b"\0" + body).digest()
+        if climbed(leaves[index], index, size, [unbase64(node) for node in record["consent:path"]]) != root:
+            raise Failed(f"has a record {index} whose proof does not lead to its checkpoint")
+        read_entry(body, name=key.name, files=None, alike=set())
+        entry, (event,) = decode(body.decode()), record["dpv:hasConsentStatus"]
+        answers = {True: "dpv:ConsentGiven", False: "dpv:ConsentRefused"}
+        status = IRREGULAR.get(entry["status"], f"Consent{entry['status'].title().replace('-', '')}")
+        meant = (
+            *(entry["record"], entry["recorded_at"], entry["late"], entry["regime"], entry["scope"]),
+            *(f"dpv:{status}", entry["decided_at"], entry["method"]),
+            [(service, answers[yes]) for service, yes in entry["services"].items()],
+            [*filter(None, [entry["notice"]]), *(policy["sha256"] for policy in entry["policies"])],
+        )
+        said = (
+            *(record["dct:identifier"], *(record[f"consent:{it}"] for it in ("recordedAt", "late", "regime", "scope"))),
+            *(event["@type"][0], event["dpv:isIndicatedAtTime"], event["dpv:hasIndicationMethod"]),
+            [(one["dct:identifier"], one["dpv:hasConsentStatus"]["@type"]) for one in record["dpv:hasProcess"]],
+            [notice["consent:sha256"] for notice in record["dpv:hasNotice"]],
+        )
+        if said != meant:
+            raise Failed(f"has a record {index} that says something else than its entry")
+        facts.append(f"{entry['decided_at']} {entry['status']}, record {entry['record']}")
+    return key, note, leaves, [f"{len(leaves)} records of the {size} entries in the ledger of {key.name}", *facts]
+
+
+def verify_receipt(data: bytes, *, key: Key | None = None) -> Report:
+    """Check a receipt by itself; held against a later bundle, as `earlier`, it proves more."""
+    report, own = Report(level=0 if key is None else 1), key
+    with report.part("the receipt"):
+        own, _, leaves, report.facts = read_receipt(data)
+        report.entries = len(leaves)
+        if key not in (None, own):
+            raise Failed(f"was signed by the key {own}, and not by the one that was given")
+    return report.closed(own)
 
 
 def parse(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     """Tell a parser what the command takes."""
-    parser.add_argument("bundle", type=Path, help="a folder or a .zip file")
+    parser.add_argument("evidence", type=Path, help="a bundle (a folder or a .zip file), or a visitor's receipt")
     parser.add_argument("--key", type=Key.read, help="the verifier key (name+id+key), from another way than the bundle")
-    parser.add_argument("--checkpoint", type=Path, help="a checkpoint of this ledger that somebody kept earlier")
+    parser.add_argument("--checkpoint", type=Path, help="a checkpoint, receipt or bundle that somebody kept earlier")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
 
 
@@ -379,12 +527,22 @@ def say(*told: str, to: TextIO) -> None:
 def run(given: argparse.Namespace) -> int:
     """Verify what was given, print what came of it, and return the exit status."""
     try:
-        earlier = None if given.checkpoint is None else given.checkpoint.read_bytes()
-        given.bundle.stat()
-    except OSError as error:
-        say(f"{error.filename}: {error.strerror}", to=sys.stderr)
+        earlier = None if given.checkpoint is None else kept(given.checkpoint)
+        given.evidence.stat()
+        if is_receipt := given.evidence.is_file() and not zipfile.is_zipfile(given.evidence):
+            data = kept(given.evidence)
+    except (OSError, Failed) as error:
+        say(f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error), to=sys.stderr)
         return 2
-    report = verify(given.bundle, key=given.key, earlier=earlier)
+    if is_receipt and earlier is not None:
+        say("a receipt is held against a bundle: verify BUNDLE --checkpoint RECEIPT", to=sys.stderr)
+        return 2
+    report = (
+        verify_receipt(data, key=given.key) if is_receipt else verify(given.evidence, key=given.key, earlier=earlier)
+    )
+    if given.json:
+        print(json.dumps({"verified": not report.problems, **vars(report)}))
+        return 1 if report.problems else 0
     say(*report.facts, to=sys.stdout)
     if report.problems:
         found = "" if report.index is None else f", first bad entry: {report.index}"
@@ -392,6 +550,21 @@ def run(given: argparse.Namespace) -> int:
         return 1
     say("verified" if report.entries else "verified, but it holds no entries", to=sys.stdout)
     return 0
+
+
+def kept(path: Path) -> bytes:
+    """Return a checkpoint or a receipt, or the checkpoint of a bundle."""
+    if path.is_dir() or zipfile.is_zipfile(path):
+        with contextlib.closing(Bundle(path)) as bundle:
+            return bundle.read("checkpoint")
+    with path.open("rb") as file:
+        return file.read(SMALL)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; return its exit status."""
+    parser = argparse.ArgumentParser(description="Check a consent bundle, or a receipt, offline.")
+    return run(parse(parser).parse_args(arguments))
 
 
 if __name__ == "__main__":

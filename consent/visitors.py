@@ -70,6 +70,14 @@ class Visitor:
         digest = hashlib.sha256(repr(state).encode()).hexdigest()
         return ("s" if self.shared else "c") + digest[:12]
 
+    @cached_property
+    def state(self) -> tuple[object, ...]:
+        """Return all of a visitor that a page can depend on, but for the names of their cookies."""
+        consent = self.consent
+        under = consent.asked_under.digest if consent.asked_under is not None else ""
+        answers = (consent.allowed, consent.asking, consent.granted, consent.status)
+        return (self.state_tag, consent.notice.digest, self.chose_language, under, answers, consent.gpc, consent.regime)
+
 
 @dataclass(slots=True)
 class _Known:

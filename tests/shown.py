@@ -9,6 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from consent import languages
 from consent.assets import load
 from consent.choice.catalogue import Catalogue, Cookie, Purpose, Service
 from consent.choice.notice import PolicyReference, build
@@ -104,7 +105,7 @@ def notice_content(language: str) -> Mapping[str, Any]:
         site="The Meridian",
         controller={"name": "Meridian Media Ltd", "contact": "privacy@meridian.example"},
         policies=[reference],
-        wording=pages().wording(language).texts("banner.", "choices.", "purpose.", "service."),
+        wording=languages.wording(language).texts("banner.", "choices.", "purpose.", "service."),
         validity="P6M",
         revision=1,
     ).content

@@ -24,8 +24,8 @@ LAYERS = (
 )
 """The rooms, the lowest first; a room may know those below it."""
 BUILDING = (
-    *("assets", "declared", "embed", "fragments", "languages", "pages", "publication", "sharing"),
-    *("opening", "reports", "settings", "shipped", "visitors"),
+    *("assets", "colour", "declared", "embed", "fragments", "languages", "opening", "pages", "publication"),
+    *("reports", "settings", "sharing", "shipped", "theme", "visitors"),
 )
 """What lies around the site: on its floor, known to the floors above."""
 ENTRANCE = ("asked", "codings", "gating", "kinds", "marking", "responder")

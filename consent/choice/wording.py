@@ -346,6 +346,8 @@ ENGLISH: dict[str, str | Plural] = {
     "audit.kind.exported": "Export",
     "audit.kind.key-rotated": "New key",
     "audit.kind.hold": "Legal hold",
+    "audit.kind.audit": "Auditor",
+    "audit.kind.snapshot": "Screenshot",
     "audit.recorded": "Recorded",
     "audit.status": "Status",
     "audit.notice": "Notice",

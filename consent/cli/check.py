@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from difflib import get_close_matches
 from pathlib import Path
 
-from consent.cli.findings import catalogue, keys, loads, policies, site, storage, texts
+from consent.cli.findings import catalogue, keys, loads, looks, policies, site, storage, texts
 from consent.cli.findings.finding import Finding, Severity, info, raised, warning
 from consent.errors import ConfigurationError
 from consent.settings import CONFIG_FILE, CONFIG_VARIABLE, PREFIX, ConsentSettings, unknown_variables
@@ -84,6 +84,7 @@ def findings(config: Path | None, *, environment: Mapping[str, str], today: date
     yield from unusable
     yield from storage.find(settings)
     yield from texts.find(settings)
+    yield from looks.find(settings)
 
 
 def _summary(counts: Counter[Severity]) -> str:

@@ -1,4 +1,4 @@
-"""List the keys of a site without showing any, make new ones, and let a new one take over."""
+"""List the keys of a site without showing any, make new ones, let a new one take over, and let auditors in."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import secrets
 import sys
 from pathlib import Path
 
+from consent.cli import tokens
 from consent.cli.opened import existing_ledger, ledger_file
 from consent.errors import ConfigurationError
 from consent.ledger.checkpoint import Signer, note_name
@@ -32,6 +33,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     rotate = actions.add_parser("rotate", help="let a new ledger key take over, vouched for by the old one")
     rotate.add_argument("--to", type=Path, metavar="FILE", help="the new key (default: one made beside the ledger)")
     rotate.set_defaults(act=_rotate)
+    tokens.add(actions)
     parser.set_defaults(run=run)
 
 

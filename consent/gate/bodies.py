@@ -1,41 +1,51 @@
-"""Remember whole pages as they were gated: a page that many visitors in one state ask for is gated once."""
+"""Remember what was gated whole: a page that many visitors in one state ask for is gated once."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 BUDGET = 16_000_000
 LONGEST = 1_000_000
 
 Key = tuple[object, ...]
+Kept = TypeVar("Kept")
 
 
-class Bodies:
-    """Keep the most recently used pages within a number of bytes; a key holds the page's own bytes."""
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Hold what became of a page: of the headers that were looked at, and of its body."""
+
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+
+
+class Bodies(Generic[Kept]):
+    """Keep what was used most recently, within a number of bytes; a key holds the bytes as they were before."""
 
     def __init__(self, budget: int = BUDGET) -> None:
         self._budget = budget
-        self._pages: OrderedDict[Key, bytes] = OrderedDict()
+        self._kept: OrderedDict[Key, tuple[Kept, int]] = OrderedDict()
         self._size = 0
 
-    def get(self, key: Key) -> bytes | None:
-        """Return the gated page of a key."""
-        page = self._pages.get(key)
-        if page is not None:
-            self._pages.move_to_end(key)
-        return page
+    def __len__(self) -> int:
+        """Return how much is kept."""
+        return len(self._kept)
 
-    def keep(self, key: Key, page: bytes) -> None:
-        """Keep a gated page, and let go of those that were not asked for longest."""
-        size = _size(key, page)
-        if size > 2 * LONGEST or key in self._pages:
+    def get(self, key: Key) -> Kept | None:
+        """Return what is kept for a key."""
+        known = self._kept.get(key)
+        if known is None:
+            return None
+        self._kept.move_to_end(key)
+        return known[0]
+
+    def keep(self, key: Key, gated: Kept, *, size: int) -> None:
+        """Keep what takes `size` bytes with its key, and let go of what was not asked for longest."""
+        if size > 2 * LONGEST or key in self._kept:
             return
-        self._pages[key] = page
+        self._kept[key] = (gated, size)
         self._size += size
         while self._size > self._budget:
-            self._size -= _size(*self._pages.popitem(last=False))
-
-
-def _size(key: Key, page: bytes) -> int:
-    """Return the bytes that an entry holds: its body may be long where nothing of it is left."""
-    return len(page) + sum(len(part) for part in key if isinstance(part, bytes))
+            self._size -= self._kept.popitem(last=False)[1][1]

@@ -13,10 +13,9 @@ _CALL = re.compile(
     r"""\s*+(?=(?:"((?:[^"\\]|\\.)*+)|'((?:[^'\\]|\\.)*+)|((?:[^)"'(\s\\]|\\.)*+)))"""
     r"""|@[iI][mM][pP][oO][rR][tT](?:\s|/\*[^*]*+(?:\*(?!/)[^*]*+)*+\*/)*+(?=(?:"((?:[^"\\]|\\.)*+)|'((?:[^'\\]|\\.)*+)))"""
 )
-# Looks for the rare bracket first, and back from there.
-_SET = re.compile(r"(?i)\((?:(?<=image-set\()|(?<=image\()|(?<=cross-fade\())")
 _STRING = re.compile(r"""(?s)"((?:[^"\\]|\\.)*+)|'((?:[^'\\]|\\.)*+)""")
-_CANDIDATE = re.compile(r"(?i)[(@\\]")
+_CALLS = (b"url(", b"src(", b"url-prefix(", b"@import")
+_SETS = (b"image-set(", b"image(", b"cross-fade(")
 # An escaped delimiter ends nothing; a URL drops the controls among these, and keeps the rest out of the host.
 _STAND_INS = str.maketrans(
     {'"': "%22", "'": "%27", "(": "%28", ")": "%29", " ": "\x01", "\f": "\x01", "\t": "", "\n": "", "\r": ""}
@@ -30,11 +29,35 @@ def addresses(text: str) -> Iterator[str]:
     strings too, in the text as it is and with its escapes undone: too many is safe. Follows
     https://www.w3.org/TR/css-syntax-3/#tokenization.
     """
-    if not _CANDIDATE.search(text):
-        return
     yield from _plain(text)
     if "\\" in text:
         yield from _plain(_ESCAPE.sub(_unescaped, text))
+
+
+def _folded(text: str) -> bytes:
+    """Return as many bytes as `text` has characters, its ASCII letters in lower case: these are searched quickly."""
+    return text.encode("latin-1", "replace").lower()
+
+
+def _calls(text: str, folded: bytes) -> Iterator[re.Match[str]]:
+    """Yield every call for an address, in order."""
+    starts: list[int] = []
+    for word in _CALLS:
+        bracket = 0 if word.startswith(b"@") else len(word) - 1
+        at = folded.find(word)
+        while at >= 0:
+            starts.append(at + bracket)
+            at = folded.find(word, at + 1)
+    starts.sort()
+    for start in starts:
+        match = _CALL.match(text, start)
+        if match is not None:
+            yield match
+
+
+def _calls_sets(folded: bytes) -> bool:
+    """Tell whether something is called that takes addresses as strings."""
+    return any(word in folded for word in _SETS)
 
 
 def _unescaped(match: re.Match[str]) -> str:
@@ -46,12 +69,13 @@ def _unescaped(match: re.Match[str]) -> str:
 
 
 def _plain(text: str) -> Iterator[str]:
-    for match in _CALL.finditer(text):
+    folded = _folded(text)
+    for match in _calls(text, folded):
         value = next((value for value in match.groups() if value is not None), "")
         yield value
         if "\\" in value:
             yield _ESCAPE.sub(_unescaped, value)
-    if not _SET.search(text):
+    if not _calls_sets(folded):
         return
     for string in _STRING.finditer(text):
         yield string[1] if string[1] is not None else string[2]
@@ -70,10 +94,14 @@ def emptied(text: str, is_held: Callable[[str], bool]) -> str | None:
     """
     pieces: list[str] = []
     last = 0
-    for match in _CALL.finditer(text):
+    folded = _folded(text)
+    for match in _calls(text, folded):
         group = next((group for group in range(1, 6) if match[group] is not None), 0)
         if group and match.start(group) >= last and is_held(match[group]):
             pieces += (text[last : match.start(group)], "data:,")
             last = match.end(group)
+    if not (pieces or "\\" in text or _calls_sets(folded)):
+        # Then there is no other way to find more.
+        return text
     left = "".join((*pieces, text[last:]))
     return None if any(map(is_held, addresses(left))) else left

@@ -36,6 +36,7 @@ class SheetGate:
         self._codec = codecs.lookup(codec(encoding)).name
         self._bases = bases
         self._verdicts: dict[str, bool] = {}
+        self._memory = view.memory("text/css", 0, bases)
 
     def gated(self, body: bytes) -> bytes:
         """Return the sheet without what is held, the same bytes where nothing is; nothing at all where unsure."""
@@ -63,9 +64,14 @@ class SheetGate:
         return verdict
 
     def _judged(self, address: str) -> bool:
-        inquest = Inquest(self._view, self._bases, nothing_nested, b"style", {})
-        verdict = inquest.address(address)
-        self.found.update(inquest.found)
+        key = address.encode("utf-8", "surrogatepass")
+        known = self._memory.get(key)
+        if known is None:
+            inquest = Inquest(self._view, self._bases, nothing_nested, b"style", {})
+            known = inquest.address(address), inquest.found
+            self._memory.keep(key, known)
+        verdict, found = known
+        self.found.update(found)
         if verdict is not None:
             self.parked.add(verdict.service or "")
         return verdict is not None

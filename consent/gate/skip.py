@@ -25,6 +25,13 @@ _TELLING = frozenset(
 """Attributes for whose sake any element is looked at."""
 
 
+_COMMON = frozenset(
+    (
+        *(b"alt", b"class", b"content", b"datetime", b"height", b"href", b"id", b"lang", b"loading", b"name", b"rel"),
+        *(b"role", b"title", b"type", b"width"),
+    )
+)
+"""Attributes that tell nothing on most elements, and that most attributes are."""
 _BARRED = rb"(?:[oO][nN][a-zA-Z]|[dD][aA][tT][aA]-[cC][oO][nN][sS][eE][nN][tT]-)"
 """How attributes begin for whose sake any element is looked at: event handlers, and our own spelling."""
 
@@ -49,7 +56,6 @@ def _one_of(words: Iterable[bytes], *, lower: bool = False) -> bytes:
 
 
 # In any spelling.
-_TEXT = rb"[^<]++"
 _NO_TAG = rb"<(?=[^A-Za-z/!?])"
 _COMMENT = rb"<!--(?!-?+>)(?:[^-]++|-(?!-!?+>))*+--!?+>"
 _END_TAG = rb"</" + NAME_PART + ATTRIBUTES_PART + rb">"
@@ -80,6 +86,7 @@ _DATA = rb'<script type="application/(?:ld\+)?json"(?: (?:id|class|nonce)="[^"]*
 
 def _plain_attributes(more: Iterable[bytes] = (), *, barred: Iterable[bytes] = ()) -> bytes:
     kinds = (
+        _one_of(_COMMON.difference(barred), lower=True) + rb'="[^"]*+"',
         rb"(?!"
         + _one_of({*_TELLING, *barred}, lower=True)
         + rb'[ \n=>])(?!on[a-z]|data-consent-)[a-z][a-z0-9_:-]*+(?:="[^"]*+")?+',
@@ -114,7 +121,9 @@ def _own_elements(own: bytes) -> tuple[list[bytes], list[bytes]]:
 
 
 def _run(kinds: Iterable[bytes]) -> re.Pattern[bytes]:
-    return re.compile(rb"(?:" + b"|".join(kinds) + rb")*+")
+    """Return the pattern of a run of text and of `kinds`, which all begin with the bracket that is looked for once."""
+    after = b"|".join(kind.removeprefix(b"<") for kind in kinds)
+    return re.compile(rb"[^<]*+(?:<(?:" + after + rb")[^<]*+)*+")
 
 
 @lru_cache(maxsize=16)
@@ -131,6 +140,6 @@ def patterns(
         others: hosts below those that a service claims.
     """
     own = _own_elements(_own_address(hosts, others)) if hosts is not None else ([_PLAIN_NAME + _plain_attributes()], [])
-    body = (_TEXT, _PLAIN_END, *own[0], _DRAWING, _SHEET, _DATA, _TITLE, _COMMENT, _TAG, _END_TAG, _NO_TAG)
-    head = (_TEXT, _PLAIN_END, *own[1], _SHEET, _DATA, _TITLE, _COMMENT, _FRAME_TAG, _END_TAG, _NO_TAG)
+    body = (_PLAIN_END, *own[0], _DRAWING, _SHEET, _DATA, _TITLE, _COMMENT, _TAG, _END_TAG, _NO_TAG)
+    head = (_PLAIN_END, *own[1], _SHEET, _DATA, _TITLE, _COMMENT, _FRAME_TAG, _END_TAG, _NO_TAG)
     return _run(body), _run(head)

@@ -2,123 +2,49 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import hashlib
 import json
-import os
 import re
-import shutil
-import zipfile
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
+from uuid import UUID
 
-from consent.errors import LedgerCorruptError
+from consent.errors import LedgerUnavailableError, VerificationError
 from consent.ledger import merkle
 from consent.ledger.checkpoint import Checkpoint
 from consent.ledger.export import Span, span
-from consent.ledger.gaps import refuse_holes
+from consent.ledger.files import Hashed, writing
+from consent.ledger.gaps import events, refuse_holes
 from consent.ledger.ledger import Ledger
 from consent.ledger.progress import Progress, silent, watched
-from consent.ledger.store import Store
+from consent.ledger.store import Store, Stored
 
-FORMAT = "consent-bundle/1"
-_NAMING = (b'"facts":"', b'"notice":"', b'"rendering":"', b'"sha256":"')
-"""What stands before the digest of a document; within a text of canonical JSON it cannot stand."""
-_VERIFIER = Path(__file__).parents[1] / "verify.py"
-_README = """# Evidence of consent: {origin}
-
-This bundle holds entries {first} to {last} (the last one excluded) of the consent ledger of {origin}, which had
-{size} entries when it was signed. Everything needed to check it lies in it, and `verify.py` is short enough to be read
-before it is run. It needs Python 3.11 or newer and the package `cryptography`:
-
-    python verify.py .
-
-Better evidence comes from outside the bundle: take `verify.py` from the project, the verifier key from the operator on
-another way than the bundle came, and a checkpoint that somebody kept earlier:
-
-    python verify.py BUNDLE --key VERIFIER_KEY --checkpoint EARLIER_CHECKPOINT
-
-| file | what |
-|---|---|
-| `entries.jsonl` | the entries, one a line, byte for byte as they were recorded; an empty line is one that was pruned |
-| `leaf-hashes.txt` | the RFC 6962 leaf hash of each entry, on the same line |
-| `proof.json` | which range this is, and the hashes that stand for the entries outside it |
-| `checkpoint` | the signed head of the whole tree (C2SP tlog-checkpoint) |
-| `key` | the verifier key of the ledger (C2SP signed note) |
-| `documents/` | policies, notices and renderings that the entries name, under their SHA-256 |
-| `documents.json` | what each of them is |
-| `manifest.json`, `manifest.sig` | the SHA-256 of every file, and the ledger's signature over them |
-
-A consent record's `subject` is a pseudonym for that record alone; nothing in the bundle leads from it to a person.
-"""
+FORMAT = "consent-bundle/2"
+DAY = 86400
+SHOWN = ("snapshot", "scan")
+"""The kinds of documents that no entry names: pictures of what was shown, and reports of what was found."""
+_NAMED = re.compile(rb'"([0-9a-f]{64})"')
+_NAMING = re.compile(rb'"(?:facts|notice|rendering|sha256)":"([0-9a-f]{64})"')
+"""What names a document in an entry; within a text of canonical JSON it cannot stand."""
+_HERE = Path(__file__).parent
+_CONSENT = _HERE.parent
 
 
-class _Sink(Protocol):
-    """Take the files of a bundle, one after the other."""
+class Choosing(Protocol):
+    """Choose entries by where they stand and by what they say."""
 
-    def open(self, name: str) -> contextlib.AbstractContextManager[IO[bytes]]:
-        """Begin a file of this name, and finish it when the context ends."""
+    @property
+    def filters(self) -> tuple[str, ...]:
+        """Return the names of the attributes that leave out entries of the range; none for all of them."""
 
+    def span(self, store: Store, *, size: int) -> Span:
+        """Return the range in which the chosen ones of the first `size` entries lie."""
 
-class _Folder:
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    @contextlib.contextmanager
-    def open(self, name: str) -> Iterator[IO[bytes]]:
-        path = self._path / name
-        path.parent.mkdir(exist_ok=True)
-        with path.open("xb") as file:
-            yield file
-
-
-class _Zip:
-    def __init__(self, archive: zipfile.ZipFile) -> None:
-        self._archive = archive
-
-    @contextlib.contextmanager
-    def open(self, name: str) -> Iterator[IO[bytes]]:
-        # One date for all: the same ledger gives the same bytes.
-        entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
-        entry.compress_type = zipfile.ZIP_DEFLATED
-        entry.external_attr = 0o600 << 16
-        with self._archive.open(entry, "w", force_zip64=True) as file:
-            yield file
-
-
-class _Hashed:
-    """Write to a sink, and remember the SHA-256 of each file."""
-
-    def __init__(self, sink: _Sink) -> None:
-        self._sink = sink
-        self.digests: dict[str, str] = {}
-
-    def write(self, name: str, *, data: bytes) -> None:
-        """Write one small file."""
-        with self._sink.open(name) as file:
-            file.write(data)
-        self.digests[name] = hashlib.sha256(data).hexdigest()
-
-    @contextlib.contextmanager
-    def stream(self, name: str) -> Iterator[_Stream]:
-        """Begin one large file."""
-        with self._sink.open(name) as file:
-            stream = _Stream(file)
-            yield stream
-        self.digests[name] = stream.digest.hexdigest()
-
-
-class _Stream:
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self.digest = hashlib.sha256()
-
-    def write(self, data: bytes) -> None:
-        """Write and hash."""
-        self.digest.update(data)
-        self._file.write(data)
+    def test(self) -> Callable[[bytes], bool]:
+        """Return a function that tells whether the exact bytes of an entry are chosen."""
 
 
 def write_bundle(
@@ -127,47 +53,61 @@ def write_bundle(
     *,
     since: int | None = None,
     until: int | None = None,
+    selection: Choosing | None = None,
     progress: Progress = silent,
 ) -> tuple[Checkpoint, Span]:
     """Export the entries recorded from `since` to before `until` (Unix seconds; all by default), with their evidence.
 
-    `out` becomes a zip file if its name ends in `.zip`, else a folder; it appears whole or not at all, and the same
-    ledger state gives the same bytes. Returns the checkpoint it is bound to, and the range of entries. Raises
-    FileExistsError if `out` is there already, LedgerError if the ledger cannot be read.
+    A `selection` is taken instead, if given. `out` becomes a zip file if its name ends in `.zip`, else a folder; it
+    appears whole or not at all, and the same ledger state gives the same bytes. Returns the checkpoint it is bound to,
+    and the range of entries. Raises FileExistsError if `out` is there already, LedgerError if the ledger cannot be
+    read.
     """
-    if out.exists():
-        raise FileExistsError(errno.EEXIST, "it exists already", str(out))
-    checkpoint = ledger.seal()
-    of = span(ledger.store, size=checkpoint.size, since=since, until=until)
-    unfinished = out.with_name(f".{out.name}.{os.getpid()}.unfinished")
-    try:
-        if out.suffix == ".zip":
-            with unfinished.open("xb") as file, zipfile.ZipFile(file, "w") as archive:
-                _write(ledger, _Hashed(_Zip(archive)), checkpoint=checkpoint, of=of, progress=progress)
+    with writing(out) as files:
+        checkpoint = ledger.seal()
+        if selection is None:
+            of = span(ledger.store, size=checkpoint.size, since=since, until=until)
         else:
-            unfinished.mkdir()
-            _write(ledger, _Hashed(_Folder(unfinished)), checkpoint=checkpoint, of=of, progress=progress)
-        unfinished.rename(out)
-    except BaseException:
-        if unfinished.is_dir():
-            shutil.rmtree(unfinished)
-        else:
-            unfinished.unlink(missing_ok=True)
-        raise
+            of = selection.span(ledger.store, size=checkpoint.size)
+        filters = selection.filters if selection else ()
+        chosen = selection.test() if selection and filters else None
+        proof = {"first": of.first, "last": of.last, "size": checkpoint.size, "before": [], "after": []}
+        if filters:
+            proof["filter"] = {name: getattr(selection, name) for name in filters}
+        _write(ledger, files, checkpoint=checkpoint, of=of, proof=proof, chosen=chosen, progress=progress)
     return checkpoint, of
 
 
-def _write(ledger: Ledger, files: _Hashed, *, checkpoint: Checkpoint, of: Span, progress: Progress) -> None:
-    store = ledger.store
-    readme = _README.format(origin=store.origin, first=of.first, last=of.last, size=checkpoint.size)
+def _write(
+    ledger: Ledger,
+    files: Hashed,
+    *,
+    checkpoint: Checkpoint,
+    of: Span,
+    proof: dict[str, Any],
+    chosen: Callable[[bytes], bool] | None,
+    progress: Progress,
+) -> None:
+    store, size = ledger.store, checkpoint.size
+    filtered = " Of these, only those that fit the filter in `proof.json`." if chosen else ""
+    readme = (_HERE / "bundle.md").read_text(encoding="utf-8")
+    readme = readme.format(origin=store.origin, first=of.first, last=of.last, size=size, filtered=filtered)
     files.write("README.md", data=readme.encode())
     files.write("checkpoint", data=checkpoint.note)
     files.write("key", data=ledger.signer.verifier.text.encode() + b"\n")
-    files.write("verify.py", data=_VERIFIER.read_bytes())
-    files.write("proof.json", data=_proof(store, size=checkpoint.size, of=of))
-    named = _write_entries(store, files, of=of, progress=progress)
-    _write_hashes(store, files, of=of)
-    _write_documents(store, files, named=named)
+    for name in ("verify.py", "verify.html"):
+        files.write(name, data=(_CONSENT / name).read_bytes())
+    for path in sorted((_HERE / "schemas").iterdir()):
+        files.write(f"schemas/{path.name}", data=path.read_bytes())
+    if (requirements := _HERE / "requirements.toml").exists():
+        files.write("requirements.toml", data=requirements.read_bytes())
+    files.write("proof.json", data=_json(proof))
+    carried = _carried(store, of=of, size=size, pruned=chosen is None)
+    cuts = _write_checkpoints(ledger, files, size=size)
+    entries = _Entries(store, of=of, chosen=chosen, cuts=cuts, carried=carried)
+    entries.write(files, size=size, progress=progress)
+    files.write("erasures.json", data=_json(entries.erasures))
+    _write_documents(store, files, named=sorted(entries.named))
     manifest = _json({"format": FORMAT, "origin": store.origin, "files": files.digests})
     files.write("manifest.json", data=manifest)
     statement = f"{FORMAT} manifest\n{store.origin}\n{hashlib.sha256(manifest).hexdigest()}\n"
@@ -178,56 +118,168 @@ def _json(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True).encode() + b"\n"
 
 
-def _proof(store: Store, *, size: int, of: Span) -> bytes:
-    def outside(first: int, last: int) -> list[list[object]]:
-        return [[height, node.hex()] for height, node in merkle.cover_hashes(store, first=first, last=last)]
+def _carried(store: Store, *, of: Span, size: int, pruned: bool) -> list[int]:
+    """Return where the entries stand that a bundle needs from anywhere: which key took over, and what was pruned."""
 
-    return _json(
-        {
-            "first": of.first,
-            "last": of.last,
-            "size": size,
-            "before": outside(0, of.first),
-            "after": outside(of.last, size),
-        }
-    )
+    def missed(entry: dict[str, Any]) -> bool:
+        return any(first < of.last and of.first < last for first, last in entry["ranges"])
 
-
-def _write_entries(store: Store, files: _Hashed, *, of: Span, progress: Progress) -> list[str]:
-    named: set[bytes] = set()
-    missing, total = 0, of.last - of.first
-    with files.stream("entries.jsonl") as stream:
-        for place in watched(store.stored(of.first, last=of.last), total=total, progress=progress):
-            body = place.body or b""
-            missing += not body
-            stream.write(body + b"\n")
-            for naming in _NAMING:
-                named.update(part[:64] for part in body.split(naming)[1:])
-    refuse_holes(store, first=of.first, last=of.last, missing=missing)
-    return sorted(digest.decode() for digest in named if re.fullmatch(rb"[0-9a-f]{64}", digest))
+    needed = list(events(store, "key-rotated"))
+    needed += filter(missed, events(store, "pruned")) if pruned else ()
+    found = sorted(index for entry in needed if (index := store.index_of(UUID(entry["record"]))) is not None)
+    if found and found[-1] >= size:
+        raise LedgerUnavailableError("entries were pruned, or a key took over, while this was exported: export again")
+    return found
 
 
-def _write_hashes(store: Store, files: _Hashed, *, of: Span) -> None:
-    with files.stream("leaf-hashes.txt") as stream:
-        for first in range(of.first, of.last, 10_000):
-            last = min(first + 10_000, of.last)
-            hashes = store.hashes(0, first=first, last=last)
-            if len(hashes) != last - first:
-                raise LedgerCorruptError(f"a leaf hash between {first} and {last} is missing")
-            stream.write("".join(f"{node.hex()}\n" for node in hashes).encode())
+def _write_checkpoints(ledger: Ledger, files: Hashed, *, size: int) -> list[int]:
+    """Write the last published checkpoint of each day and those in which keys handed over; return their sizes."""
+    notes: dict[int, bytes] = {}
+    daily = {one.at // DAY: one for one in ledger.store.published_checkpoints() if one.size <= size}
+    tokens = {one.size: one.token for one in daily.values()}
+    for note in (*(one.note for one in daily.values()), *_turnings(ledger, size=size)):
+        try:
+            notes[ledger.opened(note).size] = note
+        except VerificationError:
+            # It was signed by a key that was lost: nothing in the log vouches for that one.
+            continue
+    for at in sorted(notes):
+        files.write(f"checkpoints/{at}.note", data=notes[at])
+        if token := tokens.get(at):
+            files.write(f"checkpoints/{at}.token", data=token)
+    return sorted(notes)
 
 
-def _write_documents(store: Store, files: _Hashed, *, named: list[str]) -> None:
-    index = {}
-    for digest in named:
+def _turnings(ledger: Ledger, *, size: int) -> Iterator[bytes]:
+    """Yield the first checkpoint after each entry that says that a key took over."""
+    store = ledger.store
+
+    def at_most(limit: int) -> tuple[int, bytes]:
+        note = store.checkpoint(limit=limit)
+        return (0, b"") if note is None else (Checkpoint.unchecked(note, name=ledger.signer.name).size, note)
+
+    for entry in events(store, "key-rotated"):
+        index = store.index_of(UUID(entry["record"]))
+        low, high = (size if index is None else index + 1), size
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (low, middle) if at_most(middle)[0] > (index or 0) else (middle + 1, high)
+        yield at_most(low)[1]
+
+
+class _Entries:
+    """Write the chosen entries with the hashes of all others, from left to right, and note what they name."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        of: Span,
+        chosen: Callable[[bytes], bool] | None,
+        cuts: Sequence[int],
+        carried: Sequence[int],
+    ) -> None:
+        self.named: set[str] = set()
+        self.erasures: list[dict[str, Any]] = []
+        self._store, self._of, self._chosen = store, of, chosen
+        self._cuts, self._carried = cuts, carried
+
+    def write(self, files: Hashed, *, size: int, progress: Progress) -> None:
+        """Write both files; the hashes wait outside of memory until the entries are done."""
+        of = self._of
+        with tempfile.TemporaryFile() as hashes:
+            with files.stream("entries.jsonl") as entries:
+                self._outside(entries, hashes, first=0, last=of.first)
+                self._inside(entries, hashes, progress=progress)
+                self._outside(entries, hashes, first=of.last, last=size)
+            hashes.seek(0)
+            with files.stream("leaf-hashes.txt") as stream:
+                while data := hashes.read(2**20):
+                    stream.write(data)
+
+    def _inside(self, entries: Any, hashes: IO[bytes], *, progress: Progress) -> None:
+        of, missing, gap = self._of, 0, _Gap(hashes)
+        carried, cuts = frozenset(self._carried), frozenset(self._cuts)
+        places = watched(self._store.stored(of.first, last=of.last), total=of.last - of.first, progress=progress)
+        for place in places:
+            if place.index in cuts:
+                gap.close()
+            missing += place.body is None
+            if self._chosen is None or place.index in carried or (place.body and self._chosen(place.body)):
+                gap.close()
+                self._entry(entries, hashes, place)
+            else:
+                gap.add(place)
+        gap.close()
+        refuse_holes(self._store, first=of.first, last=of.last, missing=missing)
+
+    def _outside(self, entries: Any, hashes: IO[bytes], *, first: int, last: int) -> None:
+        alone = [index for index in self._carried if first <= index < last]
+        edges = {first, last, *(cut for cut in self._cuts if first < cut < last), *alone, *(n + 1 for n in alone)}
+        for begin, end in pairwise(sorted(edges)):
+            if begin in alone:
+                (place,) = self._store.stored(begin, last=end)
+                self._entry(entries, hashes, place)
+                continue
+            for height, node in merkle.cover_hashes(self._store, first=begin, last=end):
+                hashes.write(f"{height} {node.hex()}\n".encode())
+
+    def _entry(self, entries: Any, hashes: IO[bytes], place: Stored) -> None:
+        body = place.body or b""
+        entries.write(body + b"\n")
+        hashes.write(place.leaf_hash.hex().encode() + b"\n")
+        self.named.update(digest.decode() for digest in _NAMING.findall(body))
+        if b'"kind":"erased"' in body:
+            entry = json.loads(body)
+            told = {name: entry.get(name) for name in ("recorded_at", "reason", "count")}
+            self.erasures.append({"index": place.index, **told})
+
+
+class _Gap:
+    """Write the largest complete subtrees that stand for the entries left out between two others."""
+
+    def __init__(self, hashes: IO[bytes]) -> None:
+        self._hashes = hashes
+        self._parts: list[tuple[int, int, bytes]] = []
+
+    def add(self, place: Stored) -> None:
+        """Leave out one more entry."""
+        first, height, node = place.index, 0, place.leaf_hash
+        while self._parts and self._parts[-1][1] == height and not self._parts[-1][0] & ((2 << height) - 1):
+            first, _, left = self._parts.pop()
+            node, height = merkle.node_hash(left, node), height + 1
+        self._parts.append((first, height, node))
+
+    def close(self) -> None:
+        """End the gap before an entry, or where the root must be known."""
+        for _, height, node in self._parts:
+            self._hashes.write(f"{height} {node.hex()}\n".encode())
+        self._parts.clear()
+
+
+def _write_documents(store: Store, files: Hashed, *, named: list[str]) -> None:
+    """Write the documents that entries name, those that these name in turn, and what shows a site from outside."""
+    waiting = named
+    for kind in SHOWN:
+        for prefix in range(256):
+            waiting += [document.digest for document in store.documents(f"{prefix:02x}", kind=kind)]
+    index: dict[str, Any] = {}
+    known = set(waiting)
+    while waiting:
+        digest = waiting.pop()
         document = store.document(digest)
         # One that was never archived is left out: the verifier says which entry names it.
-        if document is not None:
-            files.write(f"documents/{digest}", data=document.data)
-            index[digest] = {
-                "kind": document.kind,
-                "media_type": document.media_type,
-                "language": document.language,
-                "bytes": len(document.data),
-            }
+        if document is None:
+            continue
+        files.write(f"documents/{digest}", data=document.data)
+        index[digest] = {
+            "kind": document.kind,
+            "media_type": document.media_type,
+            "language": document.language,
+            "bytes": len(document.data),
+        }
+        if document.media_type == "application/json":
+            more = {one.decode() for one in _NAMED.findall(document.data)} - known
+            known |= more
+            waiting += sorted(more)
     files.write("documents.json", data=_json(index))

@@ -26,6 +26,8 @@ KINDS = (
     "exported",
     "key-rotated",
     "hold",
+    "audit",
+    "snapshot",
 )
 HEADER = ("schema", "kind", "record", "origin", "decided_at", "recorded_at", "late", "subject")
 DIGEST = re.compile(r"[0-9a-f]{64}")

@@ -1,45 +1,16 @@
-"""Write entries out for an auditor: as they are (JSON Lines), or as a table for people (CSV)."""
+"""Say which range of entries is exported, and write entries out as they are, as JSON Lines."""
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import IO, Any
+from itertools import islice
 
-from consent.ledger.entry import CONSENT_FIELDS, HEADER
-from consent.ledger.gaps import refuse_holes
-from consent.ledger.progress import Progress, silent, watched
-from consent.ledger.store import Store
+from consent.ledger.store import Store, Stored
 
-COLUMNS = (
-    "index",
-    "record",
-    "kind",
-    "origin",
-    "decided_at",
-    "recorded_at",
-    "late",
-    "status",
-    "method",
-    "scope",
-    "purposes_yes",
-    "purposes_no",
-    "services_yes",
-    "services_no",
-    "notice",
-    "rendering",
-    "policies",
-    "language",
-    "regime",
-    "country",
-    "signals",
-    "other",
-)
-"""The columns of the table. There is none for the subject: a pseudonym is no business of a person who reads a table."""
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+BATCH = 1_000
+"""How many entries are written at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,72 +42,15 @@ def span(store: Store, *, size: int, since: int | None = None, until: int | None
     return Span(first=first, last=max(first, last))
 
 
-def write_jsonl(store: Store, out: IO[bytes], *, of: Span, progress: Progress = silent) -> int:
-    """Write the exact bytes of entries, one a line; return how many.
-
-    Those that were pruned are left out; raises LedgerCorruptError if others are missing.
-    """
-    count = 0
-    for body in watched(store.entries(of.first, last=of.last), total=of.last - of.first, progress=progress):
-        out.write(body + b"\n")
-        count += 1
-    refuse_holes(store, first=of.first, last=of.last, missing=of.last - of.first - count)
-    return count
+def batches(places: Iterable[Stored], *, size: int = BATCH) -> Iterator[list[Stored]]:
+    """Yield places in lists of at most `size`, none of them empty."""
+    left = iter(places)
+    while batch := list(islice(left, size)):
+        yield batch
 
 
-def write_csv(store: Store, out: IO[str], *, of: Span, progress: Progress = silent) -> int:
-    """Write entries as a table (RFC 4180) whose cells no spreadsheet takes for formulas; return how many.
-
-    Those that were pruned are left out; raises LedgerCorruptError if others are missing.
-    """
-    count = -1
-    for line in csv_lines(store, of=of, progress=progress):
-        out.write(line)
-        count += 1
-    refuse_holes(store, first=of.first, last=of.last, missing=of.last - of.first - count)
-    return count
-
-
-def csv_lines(store: Store, *, of: Span, progress: Progress = silent) -> Iterator[str]:
-    """Yield the lines of that table, its header first."""
-    table = csv.writer(_Line(), lineterminator="\r\n")
-    yield table.writerow(COLUMNS)
-    for place in watched(store.stored(of.first, last=of.last), total=of.last - of.first, progress=progress):
-        if place.body is not None:
-            yield table.writerow(_row(place.index, json.loads(place.body)))
-
-
-class _Line:
-    """Hand a written line back instead of keeping it."""
-
-    def write(self, line: str) -> str:
-        """Return the line."""
-        return line
-
-
-def _row(index: int, entry: Mapping[str, Any]) -> list[str]:
-    record = entry["kind"] == "consent"
-    cells = {name: entry.get(name) for name in COLUMNS}
-    cells["index"] = index
-    if record:
-        for name in ("purposes", "services"):
-            answers = entry[name]
-            cells[f"{name}_yes"] = " ".join(key for key in answers if answers[key])
-            cells[f"{name}_no"] = " ".join(key for key in answers if not answers[key])
-        cells["policies"] = " ".join(
-            f"{policy['slug']}/{policy['version']}.{policy['language']}:{policy['sha256']}"
-            for policy in entry["policies"]
-        )
-    known = {*HEADER, *(CONSENT_FIELDS if record else COLUMNS)}
-    cells["other"] = {name: value for name, value in entry.items() if name not in known} or None
-    return [_cell(cells[name]) for name in COLUMNS]
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
-    # A spreadsheet would run such a cell as a formula (OWASP, "CSV Injection").
-    return f"'{text}" if text.startswith(_FORMULA) else text
+def as_jsonl(places: Iterable[Stored]) -> Iterator[bytes]:
+    """Yield the exact bytes of entries, one a line, many lines at a time; those that were pruned are left out."""
+    for batch in batches(places):
+        if bodies := [place.body for place in batch if place.body is not None]:
+            yield b"\n".join(bodies) + b"\n"

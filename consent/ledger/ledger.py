@@ -385,10 +385,17 @@ class Ledger:
         """Return which verifier key took over from which, in order; None stands for one that was lost."""
         return [(None if old is None else old.text, new.text) for old, new in self._sealer.rotations()]
 
-    def checkpoint(self) -> Checkpoint | None:
-        """Return the newest checkpoint; raise VerificationError if a key has signed it that the log does not know."""
-        note = self.store.checkpoint()
+    def checkpoint(self, *, limit: int | None = None) -> Checkpoint | None:
+        """Return the newest checkpoint, or the newest with at most `limit` entries.
+
+        Raises VerificationError if a key has signed it that the log does not know.
+        """
+        note = self.store.checkpoint(limit=limit)
         return None if note is None else self._sealer.opened(note)
+
+    def opened(self, note: bytes) -> Checkpoint:
+        """Read a checkpoint; raise VerificationError if a key has signed it that the log does not know."""
+        return self._sealer.opened(note)
 
     def published(self) -> Published | None:
         """Return the checkpoint that everybody may see: that of the hour, not the newest."""

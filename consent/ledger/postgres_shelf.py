@@ -9,7 +9,9 @@ from typing import Any
 
 from consent.ledger.checkpoint import Checkpoint
 from consent.ledger.server import Server
+from consent.ledger.shelf import row_of, token_of
 from consent.ledger.store import Document, Published, Record, Revocation, Total
+from consent.ledger.tokens import Token
 
 _PUBLISHING = 1131367529
 
@@ -53,6 +55,11 @@ class PostgresShelf:
         """Return the checkpoint that was published last."""
         row = self._one("SELECT size, at, note, token FROM consent.published ORDER BY size DESC LIMIT 1")
         return None if row is None else Published(size=row[0], at=row[1], note=row[2], token=row[3])
+
+    def published_checkpoints(self) -> list[Published]:
+        """Return all checkpoints that were published."""
+        rows = self._rows("SELECT size, at, note, token FROM consent.published ORDER BY size")
+        return [Published(size=size, at=at, note=note, token=token) for size, at, note, token in rows]
 
     def stamp_checkpoint(self, size: int, *, token: bytes) -> None:
         """Keep a time-stamp token beside a published checkpoint."""
@@ -158,6 +165,32 @@ class PostgresShelf:
             *(first, 2**62 if last is None else last, name, f"{name}."),
         )
         return [Total(hour=hour, name=each, subject=subject, count=count) for hour, each, subject, count in rows]
+
+    # --- tokens of auditors
+
+    def tokens(self) -> list[Token]:
+        """Return the tokens of auditors."""
+        rows = self._rows(
+            "SELECT name, digest, scopes, created_at, expires_at, revoked_at FROM consent.audit_token"
+            ' ORDER BY name COLLATE "C"'
+        )
+        return [token_of(row) for row in rows]
+
+    def add_token(self, token: Token) -> bool:
+        """Keep a token unless there was one like it; see Store."""
+        with self._server.writing() as connection:
+            done = connection.execute(
+                "INSERT INTO consent.audit_token VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING", row_of(token)
+            )
+            return done.rowcount == 1
+
+    def revoke_token(self, name: str, *, at: int) -> bool:
+        """Take a token back; see Store."""
+        with self._server.writing() as connection:
+            done = connection.execute(
+                "UPDATE consent.audit_token SET revoked_at=%s WHERE name=%s AND revoked_at IS NULL", (at, name)
+            )
+            return done.rowcount == 1
 
 
 def _document(row: Sequence[Any]) -> Document:

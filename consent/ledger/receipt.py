@@ -18,8 +18,6 @@ from typing import Any
 from consent.choice.lifetime import Lifetime
 from consent.choice.notice import Notice
 from consent.choice.status import Status
-from consent.errors import VerificationError
-from consent.ledger import merkle
 from consent.ledger.checkpoint import Checkpoint, Verifier
 from consent.ledger.entry import rfc3339
 from consent.ledger.ledger import Inclusion
@@ -269,45 +267,3 @@ def _contact(where: str, kind: str) -> dict[str, str]:
         "schema:contactType": kind,
         "schema:email" if "@" in where else "schema:url": where,
     }
-
-
-def check(receipt: Any, *, verifier: Verifier | None = None) -> tuple[Checkpoint, list[dict[str, Any]]]:
-    """Return the checkpoint of a receipt and its entries, once every proof leads there and every statement is theirs.
-
-    `verifier` is the key to trust; without it the receipt's own is taken. Raises VerificationError.
-    """
-    try:
-        key = verifier or Verifier.from_text(receipt["consent:key"])
-        checkpoint = Checkpoint.opened(receipt["consent:checkpoint"].encode(), verifier=key)
-        entries = [_checked(record, checkpoint) for record in receipt["dpv:hasRecordOfActivity"]]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise VerificationError(f"this is not a receipt with proofs: {error!r}") from None
-    return checkpoint, entries
-
-
-def _checked(record: Mapping[str, Any], checkpoint: Checkpoint) -> dict[str, Any]:
-    index, data = record["consent:index"], record["consent:entry"].encode()
-    path = [base64.b64decode(node, validate=True) for node in record["consent:path"]]
-    if not merkle.includes(merkle.leaf_hash(data), index=index, size=checkpoint.size, proof=path, root=checkpoint.root):
-        raise VerificationError(f"record {index}: the proof does not lead to the checkpoint")
-    entry: dict[str, Any] = json.loads(data)
-    (event,) = record["dpv:hasConsentStatus"]
-    said = (
-        record["dct:identifier"],
-        event["@type"][0],
-        event["dpv:isIndicatedAtTime"],
-        record["consent:recordedAt"],
-        {one["dct:identifier"]: one["dpv:hasConsentStatus"]["@type"] for one in record["dpv:hasProcess"]},
-        {one["consent:sha256"] for one in record["dpv:hasNotice"]},
-    )
-    meant = (
-        entry["record"],
-        STATUSES[Status(entry["status"])],
-        entry["decided_at"],
-        entry["recorded_at"],
-        {key: "dpv:ConsentGiven" if yes else "dpv:ConsentRefused" for key, yes in entry["services"].items()},
-        {*([entry["notice"]] if entry["notice"] else []), *(policy["sha256"] for policy in entry["policies"])},
-    )
-    if said != meant:
-        raise VerificationError(f"record {index}: what it says is not what its entry says")
-    return entry

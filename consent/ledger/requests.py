@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Mapping
-from typing import IO, Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
-from consent.ledger.export import Span
-from consent.ledger.gaps import refuse_holes
-from consent.ledger.progress import Progress, silent, watched
-from consent.ledger.store import Store
+from consent.ledger.export import batches
+from consent.ledger.store import Stored
+from consent.ledger.table import MARK, Line
 
 COLUMNS = (
     "date_of_request",
@@ -25,21 +24,13 @@ _NO = ("refused", "withdrawn")
 _LAYERS = {"banner": "banner", "choices": "privacy choices page", "placeholder": "placeholder", "api": "interface"}
 
 
-def write_requests(store: Store, out: IO[str], *, of: Span, progress: Progress = silent) -> int:
-    """Write a row for each request (RFC 4180), in order of their entries; return how many.
-
-    Raises LedgerCorruptError if entries are missing that were not pruned.
-    """
-    table = csv.writer(out, lineterminator="\r\n")
-    table.writerow(COLUMNS)
-    count = missing = 0
-    for place in watched(store.stored(of.first, last=of.last), total=of.last - of.first, progress=progress):
-        missing += place.body is None
-        for row in [] if place.body is None else rows(json.loads(place.body)):
-            table.writerow(row)
-            count += 1
-    refuse_holes(store, first=of.first, last=of.last, missing=missing)
-    return count
+def as_requests(places: Iterable[Stored]) -> Iterator[bytes]:
+    """Yield a row for each request (RFC 4180), in order of their entries; those that were pruned are left out."""
+    table = csv.writer(Line(), lineterminator="\r\n")
+    yield MARK + table.writerow(COLUMNS).encode()
+    for batch in batches(places):
+        entries = [json.loads(place.body) for place in batch if place.body is not None]
+        yield "".join(table.writerow(row) for entry in entries for row in rows(entry)).encode()
 
 
 def rows(entry: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:

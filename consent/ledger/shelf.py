@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 from consent.ledger.checkpoint import Checkpoint
 from consent.ledger.database import Database
 from consent.ledger.store import Document, Published, Record, Revocation, Total
+from consent.ledger.tokens import Token
 
 
 class SqliteShelf:
@@ -37,6 +39,12 @@ class SqliteShelf:
                 "SELECT size, at, note, token FROM published ORDER BY size DESC LIMIT 1"
             ).fetchone()
         return None if row is None else Published(size=row[0], at=row[1], note=row[2], token=row[3])
+
+    def published_checkpoints(self) -> list[Published]:
+        """Return all checkpoints that were published."""
+        with self._database.using() as connection:
+            rows = connection.execute("SELECT size, at, note, token FROM published ORDER BY size").fetchall()
+        return [Published(size=size, at=at, note=note, token=token) for size, at, note, token in rows]
 
     def stamp_checkpoint(self, size: int, *, token: bytes) -> None:
         """Keep a time-stamp token beside a published checkpoint."""
@@ -149,6 +157,49 @@ class SqliteShelf:
                 (first, 2**62 if last is None else last, name, name, name),
             ).fetchall()
         return [Total(hour=hour, name=name, subject=subject, count=count) for hour, name, subject, count in rows]
+
+    # --- tokens of auditors
+
+    def tokens(self) -> list[Token]:
+        """Return the tokens of auditors."""
+        with self._database.using() as connection:
+            rows = connection.execute(
+                "SELECT name, digest, scopes, created_at, expires_at, revoked_at FROM audit_token ORDER BY name"
+            ).fetchall()
+        return [token_of(row) for row in rows]
+
+    def add_token(self, token: Token) -> bool:
+        """Keep a token unless there was one like it; see Store."""
+        with self._database.writing() as connection:
+            done = connection.execute("INSERT OR IGNORE INTO audit_token VALUES (?, ?, ?, ?, ?, ?)", row_of(token))
+            return done.rowcount == 1
+
+    def revoke_token(self, name: str, *, at: int) -> bool:
+        """Take a token back; see Store."""
+        with self._database.writing() as connection:
+            done = connection.execute(
+                "UPDATE audit_token SET revoked_at=? WHERE name=? AND revoked_at IS NULL", (at, name)
+            )
+            return done.rowcount == 1
+
+
+def row_of(token: Token) -> tuple[object, ...]:
+    """Return a token as a row holds it."""
+    scopes = " ".join(token.scopes)
+    return token.name, token.digest, scopes, token.created_at, token.expires_at, token.revoked_at
+
+
+def token_of(row: Sequence[Any]) -> Token:
+    """Return the token of a row."""
+    name, digest, scopes, created_at, expires_at, revoked_at = row
+    return Token(
+        name=name,
+        digest=bytes(digest),
+        scopes=tuple(scopes.split()),
+        created_at=created_at,
+        expires_at=expires_at,
+        revoked_at=revoked_at,
+    )
 
 
 def _document(row: tuple[str, str, bytes, str]) -> Document:

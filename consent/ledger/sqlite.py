@@ -216,10 +216,12 @@ class SqliteStore(SqliteShelf):
 
     def stored(self, first: int = 0, *, last: int | None = None) -> Iterator[Stored]:
         """Yield every place of the log, a page at a time."""
-        statement = "SELECT idx, hash, body FROM leaf JOIN entry USING (idx) WHERE idx >= ? AND idx < ? ORDER BY idx"
+        statement = (
+            "SELECT idx, hash, nullif(body, x'') FROM leaf JOIN entry USING (idx)"
+            " WHERE idx >= ? AND idx < ? ORDER BY idx"
+        )
         for page in self._paged(statement, first, last):
-            for index, node, body in page:
-                yield Stored(index=index, leaf_hash=node, body=body or None)
+            yield from map(Stored._make, page)
 
     def _paged(self, statement: str, first: int, last: int | None) -> Iterator[list[tuple[Any, ...]]]:
         end = self.head().size if last is None else last

@@ -6,12 +6,13 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from consent.ledger.checkpoint import Checkpoint
 from consent.ledger.entry import Appended, Draft
 from consent.ledger.merkle import Nodes
+from consent.ledger.tokens import Token
 
 HOUR = 3600
 """Seconds in the span that totals are kept by."""
@@ -46,11 +47,13 @@ class Document:
         return hashlib.sha256(self.data).hexdigest()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
-    """Hold one place of the log: index, leaf hash, and the exact bytes of the entry, None where they were pruned."""
+class Stored(NamedTuple):
+    """Hold one place of the log: index, leaf hash, and the exact bytes of the entry, None where they were pruned.
 
-    index: int
+    A tuple, which is made in a third of the time: an export makes millions.
+    """
+
+    index: int  # type: ignore[assignment] # it takes the place of a method of tuples that nobody needs here
     leaf_hash: bytes
     body: bytes | None
 
@@ -225,6 +228,9 @@ class Store(Nodes, Protocol):
     def published_checkpoint(self) -> Published | None:
         """Return the checkpoint that was published last."""
 
+    def published_checkpoints(self) -> list[Published]:
+        """Return all checkpoints that were published, the oldest first."""
+
     def stamp_checkpoint(self, size: int, *, token: bytes) -> None:
         """Keep a time-stamp token beside the published checkpoint of this size."""
 
@@ -254,3 +260,12 @@ class Store(Nodes, Protocol):
 
         `first` and `last` (excluded; none by default) are Unix seconds at which hours begin.
         """
+
+    def tokens(self) -> list[Token]:
+        """Return the tokens of auditors, those that ended too, ordered by name."""
+
+    def add_token(self, token: Token) -> bool:
+        """Keep a token; tell whether that was done: it is not if there was ever one of that name or digest."""
+
+    def revoke_token(self, name: str, *, at: int) -> bool:
+        """Take a token back from the Unix second `at` on; tell whether there is one that was not taken back yet."""

@@ -46,6 +46,7 @@ BESIDE = (
     Table(name="published", columns=("size", "at", "note", "token")),
     Table(name="erased", columns=("key",)),
     Table(name="total", columns=("hour", "name", "subject", "count"), key=3),
+    Table(name="audit_token", columns=("name", "digest", "scopes", "created_at", "expires_at", "revoked_at")),
 )
 """Every table beside the log; both engines have them alike."""
 

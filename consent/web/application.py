@@ -15,7 +15,9 @@ from consent.site import Site
 from consent.web import forms
 from consent.web.answers import FOR_EVER, Answers
 from consent.web.audit import Audit
+from consent.web.auditors import Auditors
 from consent.web.choices import Choices
+from consent.web.exports import Exports
 from consent.web.forms import FormError
 from consent.web.origin import Provenance, provenance, safe_path
 from consent.web.policies import Policies
@@ -29,7 +31,8 @@ def build(site: Site) -> ASGIApp:
     """Return the app that serves everything under the site's prefix."""
     answers = Answers(site)
     policies, choices = Policies(site, answers), Choices(site, answers)
-    receipts, audit = Receipts(site, answers), Audit(site, answers)
+    receipts, auditors = Receipts(site, answers), Auditors(site, answers)
+    audit, exports = Audit(site, answers, auditors), Exports(site, answers, auditors)
 
     async def asset(request: Request) -> Response:
         for one in site.assets.values():
@@ -94,9 +97,9 @@ def build(site: Site) -> ASGIApp:
         Route("/assets/{name}", asset),
         Route("/reports", Violations(site, answers).take, methods=["POST"]),
         Route("/audit/", audit.show),
-        Route("/audit/login", audit.login, methods=["POST"]),
-        Route("/audit/entries.jsonl", audit.jsonl),
-        Route("/audit/entries.csv", audit.csv),
+        Route("/audit/login", auditors.login, methods=["POST"]),
+        Route("/audit/entries.{form}", exports.entries),
+        Route("/audit/bundle.zip", exports.bundle),
     ]
     app = Starlette(
         routes=[

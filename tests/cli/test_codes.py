@@ -79,6 +79,22 @@ def template(name: str, content: str | bytes) -> Change:
     return change
 
 
+def label(key: str, text: str) -> Change:
+    """Return a change that gives a button words of the site's own."""
+    return lambda place: place.set(wording={"en": {key: text}})
+
+
+def banner(yes: str, no: str) -> Change:
+    """Return a change that gives the site a first layer of its own, with these two answers."""
+    return template("consent_banner.html", f"<form>{yes}{no}</form>")
+
+
+YES = '<button class="cst-button" name="choice" value="accept_all">Yes</button>'
+NO = '<button class="cst-button" name="choice" value="reject_all">No</button>'
+OFF = (YES.replace(" class", " disabled class"), NO.replace(" class", " disabled class"))
+QUIET = NO.replace("cst-button", "cst-plain")
+
+
 CASES: list[tuple[str, Severity, str, str, Change]] = [
     ("C001", ERROR, "colour", "unknown setting", lambda p: p.set(colour="red")),
     ("C001", ERROR, "consent.toml", "cannot be read", garbage("consent.toml")),
@@ -300,6 +316,20 @@ CASES: list[tuple[str, Severity, str, str, Change]] = [
     ("C506", ERROR, "own/consent_baner.html", "no template", template("consent_baner.html", "")),
     ("C506", ERROR, "own/consent_banner.html", "UTF-8", template("consent_banner.html", b"\xff")),
     ("C507", WARNING, "languages", "nobody who speaks 'uk'", lambda p: p.set(languages=["uk"])),
+    ("C510", ERROR, "theme.ink", "reach a contrast of 3.54:1", lambda p: p.set(theme={"ink": "#888"})),
+    ("C510", ERROR, "theme.dark.on_accent", "text of", lambda p: p.set(theme={"dark": {"accent": "#246"}})),
+    ("C510", ERROR, "theme.line", "on paper", lambda p: p.set(theme={"line": "hsl(0 0% 80%)"})),
+    ("C511", ERROR, "wording.en.banner.reject_all", "without words", label("banner.reject_all", " … ")),
+    ("C511", ERROR, "wording.en.choices.reject_all", "both answers read", label("choices.reject_all", "Accept all")),
+    ("C511", ERROR, "wording.en.banner.reject_all", "3 times as long", label("banner.reject_all", "Go on " * 8)),
+    ("C512", ERROR, "own/consent_banner.html", "their attributes", banner(YES, QUIET)),
+    ("C512", ERROR, "own/consent_banner.html", "send 'reject_all'", banner(NO, YES)),
+    ("C512", ERROR, "own/consent_banner.html", "has 1 button", banner(YES, "")),
+    ("C512", ERROR, "own/consent_banner.html", "in their place", banner(YES, f"<small>{NO}</small>")),
+    ("C512", ERROR, "own/consent_banner.html", "in their element", banner(YES, NO.replace("button ", "input "))),
+    ("C512", ERROR, "own/consent_banner.html", "has no words", banner(YES, NO.replace(">No", "> "))),
+    ("C512", ERROR, "own/consent_banner.html", "are disabled", banner(*OFF)),
+    ("C506", ERROR, "own/consent_banner.html", "cannot be rendered", template("consent_banner.html", "{{ nothing }}")),
     ("C507", WARNING, "default_language", "nobody who speaks 'uk'", lambda p: p.set(default_language="uk")),
 ]
 ENVIRONMENT_CODES = {"C002", "C003"}

@@ -17,6 +17,7 @@ from consent.choice.catalogue import Service
 from consent.cli.findings.finding import CODES
 from consent.cli.main import COMMANDS, parser
 from consent.settings import PREFIX, ConsentSettings, ControllerSettings
+from consent.theme import Colours, Theme
 
 ROOT = Path(__file__).parents[2]
 EMPTY: tuple[Any, ...] = ({}, ControllerSettings())
@@ -40,6 +41,8 @@ def shown(default: Any) -> str:
         return "none"
     if default in EMPTY:
         return "empty"
+    if default == Theme():
+        return "ours"
     value = str(default) if isinstance(default, str | PurePath) else default
     return f"`{json.dumps(list(value) if isinstance(value, tuple) else value)}`"
 
@@ -57,6 +60,16 @@ def test_every_setting_is_documented(name: str) -> None:
 def test_every_field_of_the_controller_is_documented(name: str) -> None:
     """Each field has a row with the variable it is read from."""
     assert rows(document("settings.md"))[name][0] == f"`{PREFIX}CONTROLLER__{name.upper()}`"
+
+
+def test_every_value_of_the_theme_is_documented() -> None:
+    """Each has a row with its default, and each colour that of the dark scheme."""
+    table = rows(document("theming.md"))
+    ours = Theme()
+    for name in Theme.model_fields.keys() - {"dark"}:
+        _, _, light, dark = table[name]
+        assert light == f"`{getattr(ours, name)}`"
+        assert dark.rstrip("| ") == (f"`{getattr(ours.dark, name)}`" if name in Colours.model_fields else "")
 
 
 def test_every_field_of_a_service_is_documented() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from consent import testing
 from consent.cli.main import main
+from consent.ledger.bundle import write_bundle
 from consent.ledger.checkpoint import Signer, note_name
 from consent.site import Site
 from tests.conftest import ORIGIN, MakeClient
@@ -40,21 +41,34 @@ def test_a_receipt_verifies(kept: Path, capsys: pytest.CaptureFixture[str]) -> N
         assert words in told
 
 
-def test_a_receipt_is_held_against_what_is_known(
+def test_a_receipt_is_held_against_a_later_bundle(
     kept: Path, site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A key that came another way raises the evidence, and so does a checkpoint of the same size kept earlier."""
-    checkpoint = tmp_path / "checkpoint"
-    checkpoint.write_bytes(site.ledger.seal().note)
+    """A key that came another way raises the evidence; a receipt shows that a later bundle still holds its history."""
     key = site.ledger.signer.verifier.text
     assert main(["verify", str(kept), "--key", key]) == 0
     assert "pinned key" in capsys.readouterr().out
-    assert main(["verify", str(kept), "--key", key, "--checkpoint", str(checkpoint)]) == 0
-    assert "earlier checkpoint: nothing" in capsys.readouterr().out
-    site.ledger.erase(b"0" * 16, reason="visitor", decided_at=0)
-    checkpoint.write_bytes(site.ledger.seal().note)
-    assert main(["verify", str(kept), "--checkpoint", str(checkpoint)]) == 0
+    for number in range(2):
+        site.ledger.erase(bytes([number]) * 16, reason="visitor", decided_at=0)
+    bundle, part = tmp_path / "bundle.zip", tmp_path / "part"
+    write_bundle(site.ledger, bundle)
+    assert main(["verify", str(bundle), "--key", key, "--checkpoint", str(kept)]) == 0
+    assert "evidence: earlier checkpoint or receipt" in capsys.readouterr().out
+    write_bundle(site.ledger, part, until=0)
+    assert main(["verify", str(part), "--checkpoint", str(kept)]) == 0
     assert "cannot be tried" in capsys.readouterr().out
+    assert main(["verify", str(kept), "--checkpoint", str(bundle)]) == 2
+    assert "verify BUNDLE --checkpoint RECEIPT" in capsys.readouterr().err
+
+
+def test_json(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The outcome comes as one JSON object where a program asks."""
+    assert main(["verify", str(kept), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["verified"], told["problems"], told["entries"], told["level"]) == (True, [], 1, 0)
+    kept.write_text("{}")
+    assert main(["verify", str(kept), "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["verified"] is False
 
 
 def test_another_key_verifies_nothing(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -81,7 +95,7 @@ def test_an_altered_receipt_is_found(kept: Path, capsys: pytest.CaptureFixture[s
     told["dpv:hasRecordOfActivity"][0]["dpv:hasConsentStatus"][0]["dpv:isIndicatedAtTime"] = "2020-01-01T00:00:00Z"
     kept.write_text(json.dumps(told))
     assert main(["verify", str(kept)]) == 1
-    assert "not what its entry says" in capsys.readouterr().err
+    assert "says something else than its entry" in capsys.readouterr().err
 
 
 def test_a_checkpoint_that_is_not_there(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:

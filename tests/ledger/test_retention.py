@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,14 @@ from consent.errors import LedgerCorruptError
 from consent.ledger import retention as module
 from consent.ledger.bundle import write_bundle
 from consent.ledger.entry import Draft
-from consent.ledger.export import Span, write_csv, write_jsonl
+from consent.ledger.export import Span, as_jsonl
 from consent.ledger.gaps import pruned, within
 from consent.ledger.ledger import Ledger
 from consent.ledger.retention import Hold, Retention, hold, holds, outlived, prune, release
+from consent.ledger.selection import Selection
 from consent.ledger.sqlite import SqliteStore
-from consent.ledger.store import Document
+from consent.ledger.store import Document, Stored
+from consent.ledger.table import as_csv
 
 MakeDraft = Callable[..., Draft]
 MakeLedger = Callable[..., Ledger]
@@ -125,6 +126,11 @@ def test_prune(make_store: MakeStore, make_draft: MakeDraft, monkeypatch: pytest
     assert within(pruned(store), first=3, last=5) == 2
 
 
+def places(store: SqliteStore, *, last: int, status: tuple[str, ...] = ()) -> Iterator[Stored]:
+    """Choose entries for an export."""
+    return Selection(status=status).places(store, of=Span(first=0, last=last))
+
+
 def test_exports_state_the_gaps(
     make_store: MakeStore, make_ledger: MakeLedger, make_draft: MakeDraft, tmp_path: Path
 ) -> None:
@@ -137,11 +143,9 @@ def test_exports_state_the_gaps(
     report = verify.verify(tmp_path / "bundle")
     assert report.problems == []
     assert "2 of these entries were pruned, as others report" in report.facts
-    text, lines = io.StringIO(newline=""), io.BytesIO()
-    assert write_csv(store, text, of=Span(first=0, last=5)) == 3
-    assert [line.split(",")[0] for line in text.getvalue().splitlines()] == ["index", "2", "3", "4"]
-    assert write_jsonl(store, lines, of=Span(first=0, last=5)) == 3
-    assert lines.getvalue() == b"".join(body + b"\n" for body in store.entries())
+    text = b"".join(as_csv(places(store, last=5))).decode("utf-8-sig")
+    assert [line.split(",")[0] for line in text.splitlines()] == ["index", "2", "3", "4"]
+    assert b"".join(as_jsonl(places(store, last=5))) == b"".join(body + b"\n" for body in store.entries())
 
 
 def test_a_hole_is_found(make_store: MakeStore, make_ledger: MakeLedger, make_draft: MakeDraft, tmp_path: Path) -> None:
@@ -162,8 +166,8 @@ def test_a_hole_is_found(make_store: MakeStore, make_ledger: MakeLedger, make_dr
         connection.execute("UPDATE entry SET body=x'' WHERE idx=4")
     for write in (
         lambda: write_bundle(ledger, tmp_path / "other"),
-        lambda: write_jsonl(store, io.BytesIO(), of=Span(first=0, last=6)),
-        lambda: write_csv(store, io.StringIO(), of=Span(first=0, last=6)),
+        lambda: list(places(store, last=6)),
+        lambda: list(places(store, last=6, status=("given",))),
     ):
         with pytest.raises(LedgerCorruptError, match="the bytes of 4 are gone, and the log reports that 3"):
             write()

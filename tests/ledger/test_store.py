@@ -22,6 +22,7 @@ from consent.ledger.entry import Draft, pseudonym
 from consent.ledger.postgres import PostgresStore
 from consent.ledger.sqlite import PAGE, SqliteStore
 from consent.ledger.store import HOUR, Document, Store, Total
+from consent.ledger.tokens import Token
 
 MakeDraft = Callable[..., Draft]
 MakeStore = Callable[..., Store]
@@ -426,3 +427,19 @@ def test_published_checkpoints(make_store: MakeStore, make_draft: MakeDraft) -> 
     assert published is not None
     assert (published.size, published.at, published.note, published.token) == (2, 200, checkpoints[1].note, b"token")
     assert [first.checkpoint(limit=limit) for limit in (0, 1, 9)] == [None, *(one.note for one in checkpoints)]
+
+
+def test_tokens(make_store: MakeStore) -> None:
+    """A token is kept under a name of its own, and taken back once."""
+    store = make_store()
+    firm = Token(name="firm", digest=b"d" * 32, scopes=("stats", "records"), created_at=5, expires_at=50)
+    agency = Token(name="agency", digest=b"e" * 32, scopes=("stats",), created_at=6)
+    assert store.tokens() == []
+    assert [store.add_token(one) for one in (firm, agency, firm)] == [True, True, False]
+    again = Token(name="other", digest=firm.digest, scopes=("stats",), created_at=7)
+    assert store.add_token(again) is False
+    assert store.tokens() == [agency, firm]
+    assert [store.revoke_token("firm", at=20), store.revoke_token("firm", at=30)] == [True, False]
+    assert store.revoke_token("nobody", at=20) is False
+    assert {token.name: token.state(40) for token in store.tokens()} == {"agency": "valid", "firm": "revoked"}
+    assert (firm.state(49), firm.state(50)) == ("valid", "expired")

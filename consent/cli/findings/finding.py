@@ -75,6 +75,9 @@ CODES = {
     "C505": "no folder of templates",
     "C506": "a template that cannot be used",
     "C507": "a wording that no speaker has reviewed",
+    "C510": "a theme that is hard to read",
+    "C511": "answers whose words do not weigh the same",
+    "C512": "answers that do not look the same",
 }
 """Every code with its meaning; a code is never used again for another."""
 
