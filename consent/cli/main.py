@@ -20,6 +20,7 @@ COMMANDS = {
     "scan": "visit pages in a browser, and say what loads or is stored without having been agreed to",
     "policy": "list, begin, publish, compare and restore policy versions",
     "ledger": "make, migrate and copy the ledger, sign again after a restore, hold records for a court",
+    "snapshot": "archive pictures of every notice as it was rendered",
     "export": "export the ledger for an auditor",
     "erase": "forget which entries are about a person",
     "prune": "delete the records whose time is over, and keep every proof",
