@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Collection, Iterable, Iterator
 from starlette.datastructures import MutableHeaders
 from starlette.types import Message, Scope, Send
 
-from consent.asked import address_of, host_of, is_framed_elsewhere, is_own_act, is_picture, path_of
+from consent.asked import address_of, host_of, is_framed_elsewhere, is_own_act, is_picture, is_style_sheet, path_of
 from consent.choice.consent import Consent
 from consent.codings import DECODERS, CodingError, Decoder
 from consent.gate import headers
@@ -122,6 +122,8 @@ class Responder:
             elif name in GATED_HEADERS:
                 gated = True
         self._kind = kind_of(content_type)
+        if not content_type and is_style_sheet(self._scope):
+            self._kind = Kind.SHEET
         if self._nobody is not None and self._is_everybodys(message["status"], raw, self._nobody):
             self._visitor = self._nobody
             if self._watched is not None:
@@ -207,7 +209,7 @@ class Responder:
         return not is_own_act(self._scope, sure=verdict.service is not None)
 
     def _verdict_of_location(self, raw: Iterable[tuple[bytes, bytes]], view: View) -> Verdict | None:
-        places = [value.decode("latin-1") for name, value in raw if name == b"location"]
+        places = [place for name, value in raw if name == b"location" for place in headers.readings(value)]
         bases = view.rules.page(address_of(self._scope))
         verdicts = [verdict_of_address(view, place, bases=bases) for place in places]
         return next((verdict for verdict in verdicts if verdict is not None), None)

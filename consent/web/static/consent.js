@@ -113,6 +113,9 @@
   const open = async (address = `${prefix}/choices?next=${encodeURIComponent(here())}`) => {
     try {
       const way = new URL(address, location);
+      // A page's own text may carry `data-consent-open`, too.
+      const own = new URL(`${prefix}/choices`, location);
+      if (way.origin !== own.origin || way.pathname !== own.pathname) return open();
       way.searchParams.set('part', '');
       const response = await ask(way);
       if (!response.ok) throw response;
