@@ -24,6 +24,9 @@ from consent.errors import ConfigurationError
 from consent.policies.tables import lifetime_in_words
 from consent.shipped import TEMPLATES
 
+FOR_AUDITORS = "consent_audit"
+"""What the names of templates that only auditors see begin with."""
+
 
 class Pages:
     """Render every page and fragment a visitor or auditor sees.
@@ -53,7 +56,10 @@ class Pages:
         self._wordings = {
             tag: replace(languages.wording(tag, overrides.get(tag)), fields={"site": site_name}) for tag in spoken
         }
-        self._speech = {tag: _speech(words) for tag, words in self._wordings.items()}
+        english = replace(
+            languages.wording(languages.SOURCE, overrides.get(languages.SOURCE)), fields={"site": site_name}
+        )
+        self._speech = {tag: _speech(words) for tag, words in {languages.SOURCE: english, **self._wordings}.items()}
 
     def _refuse_broken(self, folder: Path) -> None:
         """Raise ConfigurationError for a template of the site's own that replaces none of ours, or does not compile."""
@@ -81,6 +87,12 @@ class Pages:
     def wording(self, language: str) -> Wording:
         """Return the texts of one of the site's languages."""
         return self._wordings[language]
+
+    def language_of(self, template: str, *, language: str) -> str:
+        """Return the language a template is rendered in for who reads `language`: some are for auditors alone."""
+        return (
+            language if not template.startswith(FOR_AUDITORS) or languages.for_auditors(language) else languages.SOURCE
+        )
 
     def render(self, template: str, *, language: str, **context: Any) -> str:
         """Return a template filled in one of the site's languages."""
