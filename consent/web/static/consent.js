@@ -113,10 +113,8 @@
   const open = async (address = `${prefix}/choices?next=${encodeURIComponent(here())}`) => {
     try {
       const way = new URL(address, location);
-      // A page's own text may carry `data-consent-open`, too.
-      const own = new URL(`${prefix}/choices`, location);
-      if (way.origin !== own.origin || way.pathname !== own.pathname) return open();
       way.searchParams.set('part', '');
+      if (way.href.indexOf(new URL(`${prefix}/choices?`, location))) return open();
       const response = await ask(way);
       if (!response.ok) throw response;
       dialog.innerHTML = policy.createHTML(await response.text());
@@ -194,7 +192,7 @@
         line.textContent = `${answer.message} ${answer.action}`;
         return;
       }
-    } catch { /* a plain submit shows what is wrong */ }
+    } catch { /* a plain submit says why */ }
     plainly();
   };
 
