@@ -386,7 +386,7 @@ class Responder:
         await self._send_opened(start, [*passing, *page.headers], out, more=not whole)
 
     async def _send_opened(self, start: Message, raw: RawHeaders, body: bytes, *, more: bool = False) -> None:
-        if self._asked:
+        if self._asked and self._scope["method"] != "HEAD":
             self._site.ledger.count("shown", self._asked)
         raw.extend(self._cookies_to_expire())
         await self._send({**start, "headers": raw})
@@ -396,8 +396,7 @@ class Responder:
         """Return the first piece of a body gated."""
         view = self._site.rules.view(consent.allowed)
         insert = self._insert(consent, page)
-        asking = insert.banner and not consent.answered and self._scope["method"] != "HEAD"
-        if asking and _WHOLE.search(body, 0, HEAD_START):
+        if insert.banner and not consent.answered and _WHOLE.search(body, 0, HEAD_START):
             self._asked = f"{consent.notice.short.hex()} {consent.language} {consent.regime}"
         self._gate = gate = Gating(self._kind, view, encoding=encoding, address=address_of(self._scope), insert=insert)
         out = gate.feed(body)
