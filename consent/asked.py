@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote
 
 from starlette.types import Scope
 
+_NAME = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
+_NO_NAME = "unnamed.invalid"
 FRAMES = frozenset({b"embed", b"fencedframe", b"frame", b"iframe", b"object"})
 
 
 def is_picture(scope: Scope) -> bool:
     """Tell whether the browser draws what it gets, and neither runs nor loads anything in it."""
     return dict(scope["headers"]).get(b"sec-fetch-dest") == b"image"
+
+
+def is_style_sheet(scope: Scope) -> bool:
+    """Tell whether the browser reads what it gets as a style sheet, which it does where the answer has no type too."""
+    return dict(scope["headers"]).get(b"sec-fetch-dest") == b"style"
 
 
 def is_own_act(scope: Scope, *, sure: bool) -> bool:
@@ -29,7 +37,9 @@ def is_own_act(scope: Scope, *, sure: bool) -> bool:
 
 def address_of(scope: Scope) -> str:
     """Return the absolute address that was asked for, in ASCII, without a port."""
-    return f"{scope.get('scheme', 'https')}://{host_of(scope)}{path_of(scope)}"
+    host = host_of(scope)
+    # What is no name, or none at all, would take a piece of the path with it or add one.
+    return f"{scope.get('scheme', 'https')}://{host if _NAME.fullmatch(host) else _NO_NAME}{path_of(scope)}"
 
 
 def is_framed_elsewhere(scope: Scope) -> bool:

@@ -19,6 +19,8 @@ from consent.choice.wording import Plural, Wording
 from consent.errors import ConfigurationError
 
 SOURCE = "en"
+AUDITORS = "audit."
+"""What the keys of the auditor's pages begin with: a catalogue has all of them, or none and these pages are English."""
 REVIEWED = re.compile(rb'^"X-Speaker-Reviewed: yes\\n"$', re.MULTILINE)
 """The header of a catalogue once somebody who speaks the language has read all of it; Babel keeps no such header."""
 
@@ -51,6 +53,12 @@ def wording(language: str, overrides: Mapping[str, str] | None = None) -> Wordin
         number=partial(format_decimal, locale=Locale.parse(language, sep="-")),
         overrides=overrides or {},
     )
+
+
+@lru_cache(maxsize=64)
+def for_auditors(language: str) -> bool:
+    """Tell whether a language has words for the auditor's pages, and not for visitors alone."""
+    return language == SOURCE or any(str(message.context).startswith(AUDITORS) for message in catalogue(language))
 
 
 def direction(language: str) -> str:

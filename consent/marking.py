@@ -77,7 +77,8 @@ def marked(
     """Return the headers of a page gated for one visitor, or for nobody where it is everybody's.
 
     What is everybody's keeps the app's own word to caches. Its policy is not narrowed by services that may be granted:
-    the next visitor to get this page from a cache may have granted them, and a reload would bring the same page.
+    the next visitor to get this page from a cache may have granted them, and a reload would bring the same page. But it
+    reports to none of them, since the next one may have granted nothing.
 
     `negotiated` tells that the language came from `Accept-Language`; `confirming` that there is no new body. `tag` ends
     the entity tag: that of the visitor's state where none is given, nothing where the body is the app's own. `encoding`
@@ -112,7 +113,8 @@ def marked(
             if name == ENFORCED:
                 narrowed |= tightened != policy and not visitor.shared
                 policies.append(tightened)
-            kept.append((name, tightened.encode("latin-1")))
+            reporting = headers.hold_reports(tightened, site.rules.view(consent.allowed))
+            kept.append((name, reporting.encode("latin-1")))
         else:
             kept.append((name, value))
     if tag != "" and site.settings.csp != "off":

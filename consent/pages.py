@@ -13,6 +13,7 @@ from typing import Any
 
 from babel import Locale
 from babel.dates import format_date, format_time
+from babel.numbers import format_percent
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateSyntaxError
 
 from consent import languages
@@ -22,6 +23,9 @@ from consent.choice.wording import Wording
 from consent.errors import ConfigurationError
 from consent.policies.tables import lifetime_in_words
 from consent.shipped import TEMPLATES
+
+FOR_AUDITORS = "consent_audit"
+"""What the names of templates that only auditors see begin with."""
 
 
 class Pages:
@@ -52,7 +56,10 @@ class Pages:
         self._wordings = {
             tag: replace(languages.wording(tag, overrides.get(tag)), fields={"site": site_name}) for tag in spoken
         }
-        self._speech = {tag: _speech(words) for tag, words in self._wordings.items()}
+        english = replace(
+            languages.wording(languages.SOURCE, overrides.get(languages.SOURCE)), fields={"site": site_name}
+        )
+        self._speech = {tag: _speech(words) for tag, words in {languages.SOURCE: english, **self._wordings}.items()}
 
     def _refuse_broken(self, folder: Path) -> None:
         """Raise ConfigurationError for a template of the site's own that replaces none of ours, or does not compile."""
@@ -80,6 +87,12 @@ class Pages:
     def wording(self, language: str) -> Wording:
         """Return the texts of one of the site's languages."""
         return self._wordings[language]
+
+    def language_of(self, template: str, *, language: str) -> str:
+        """Return the language a template is rendered in for who reads `language`: some are for auditors alone."""
+        return (
+            language if not template.startswith(FOR_AUDITORS) or languages.for_auditors(language) else languages.SOURCE
+        )
 
     def render(self, template: str, *, language: str, **context: Any) -> str:
         """Return a template filled in one of the site's languages."""
@@ -125,6 +138,8 @@ def _speech(words: Wording) -> dict[str, Any]:
         "dir": languages.direction(words.language),
         "date": moment,
         "day": day,
+        "day_of": lambda ordinal: day(date.fromordinal(ordinal)),
+        "percent": lambda share: format_percent(share, format="#,##0.#%", locale=locale),
         "country": country,
         "direction": languages.direction,
         "tongue_name": lambda tag: Locale.parse(tag, sep="-").get_display_name(locale) or tag,

@@ -17,6 +17,8 @@ MOST = 1000
 """How many different things are told about in the life of a process."""
 MOST_HOSTS = 200
 """How many different reported hosts are told of in the life of a process, and counted by name in an hour of it."""
+MOST_ORIGINS = 20
+"""How many different refused origins are told of in the life of a process: anybody can make them up."""
 REPORT = "report"
 """Begins the names under which reports are counted; the directive follows, and the subject is the host."""
 
@@ -46,6 +48,7 @@ class Reports:
         self._held = rules.undeclared is Undeclared.HOLD
         self._told: set[tuple[str, str]] = set()
         self._asked: set[str] = set()
+        self._refused: set[str] = set()
         self._hour, self._counted = 0, set[str]()
 
     def hosts(self, found: Iterable[str]) -> None:
@@ -106,6 +109,9 @@ class Reports:
 
     def refused_origin(self, origin: str, *, origins: Iterable[str]) -> None:
         """Tell of an origin whose page tried to make a choice: an attack, or one of ours that is not configured."""
+        if origin not in self._refused and len(self._refused) >= MOST_ORIGINS:
+            return
+        self._refused.add(origin)
         known = ", ".join(origins) or "none are set"
         self._tell(origin or "another site", f"is not in origins ({known}), so that a choice made there was refused")
 

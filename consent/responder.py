@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Collection, Iterable, Iterator
 from starlette.datastructures import MutableHeaders
 from starlette.types import Message, Scope, Send
 
-from consent.asked import address_of, host_of, is_framed_elsewhere, is_own_act, is_picture, path_of
+from consent.asked import address_of, host_of, is_framed_elsewhere, is_own_act, is_picture, is_style_sheet, path_of
 from consent.choice.consent import Consent
 from consent.codings import DECODERS, CodingError, Decoder
 from consent.gate import headers
@@ -41,6 +41,7 @@ WHOLE_CAP = 4 << 20
 """Bytes of a style sheet, or of XML, that are held until its end is there."""
 
 _ROOT = re.compile(rb"<html\b[^>]*>", re.IGNORECASE)
+_WHOLE = re.compile(rb"<(?:!doctype|html)\b", re.IGNORECASE)
 _LANGUAGE = re.compile(rb"\slang\s*=\s*[\"']?([A-Za-z0-9-]{2,35})", re.IGNORECASE)
 
 
@@ -59,6 +60,7 @@ class Responder:
     _decoder: Decoder | None = None
     _refused = False
     _negotiated = False
+    _asked = ""
 
     def __init__(
         self,
@@ -120,6 +122,8 @@ class Responder:
             elif name in GATED_HEADERS:
                 gated = True
         self._kind = kind_of(content_type)
+        if not content_type and is_style_sheet(self._scope):
+            self._kind = Kind.SHEET
         if self._nobody is not None and self._is_everybodys(message["status"], raw, self._nobody):
             self._visitor = self._nobody
             if self._watched is not None:
@@ -205,7 +209,7 @@ class Responder:
         return not is_own_act(self._scope, sure=verdict.service is not None)
 
     def _verdict_of_location(self, raw: Iterable[tuple[bytes, bytes]], view: View) -> Verdict | None:
-        places = [value.decode("latin-1") for name, value in raw if name == b"location"]
+        places = [place for name, value in raw if name == b"location" for place in headers.readings(value)]
         bases = view.rules.page(address_of(self._scope))
         verdicts = [verdict_of_address(view, place, bases=bases) for place in places]
         return next((verdict for verdict in verdicts if verdict is not None), None)
@@ -349,6 +353,7 @@ class Responder:
             known = self._site.gated_pages.get(key)
             if known is not None:
                 self._gate = Finished()
+                self._asked = known.asked
                 await self._send_opened(start, [*passing, *known.headers], known.body)
                 return
         response = MutableHeaders(raw=start["headers"])
@@ -377,10 +382,12 @@ class Responder:
         if whole and (body or self._scope["method"] != "HEAD"):
             page.headers.append((b"content-length", str(len(out)).encode()))
         if key is not None and not page.nonce:
-            self._site.gated_pages.keep(key, Page(tuple(page.headers), out), size=len(body) + len(out))
+            self._site.gated_pages.keep(key, Page(tuple(page.headers), out, self._asked), size=len(body) + len(out))
         await self._send_opened(start, [*passing, *page.headers], out, more=not whole)
 
     async def _send_opened(self, start: Message, raw: RawHeaders, body: bytes, *, more: bool = False) -> None:
+        if self._asked and self._scope["method"] != "HEAD":
+            self._site.ledger.count("shown", self._asked)
         raw.extend(self._cookies_to_expire())
         await self._send({**start, "headers": raw})
         await self._send({"type": "http.response.body", "body": body, "more_body": more})
@@ -389,6 +396,8 @@ class Responder:
         """Return the first piece of a body gated."""
         view = self._site.rules.view(consent.allowed)
         insert = self._insert(consent, page)
+        if insert.banner and not consent.answered and _WHOLE.search(body, 0, HEAD_START):
+            self._asked = f"{consent.notice.short.hex()} {consent.language} {consent.regime}"
         self._gate = gate = Gating(self._kind, view, encoding=encoding, address=address_of(self._scope), insert=insert)
         out = gate.feed(body)
         if whole:

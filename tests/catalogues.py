@@ -96,7 +96,15 @@ def written(tag: str) -> str:
             reviewed="yes" if known and languages.reviewed(tag) else "no",
         )
     ]
-    return "\n".join([*parts, *(_message(key, known.get(key), forms) for key in ENGLISH)])
+    return "\n".join([*parts, *(_message(key, known.get(key), forms) for key in keys(tag))])
+
+
+def keys(tag: str) -> list[str]:
+    """Return what a catalogue holds: all texts, but those for auditors where not every one of them is translated."""
+    known = languages.catalogue(tag) if tag in languages.available() else Catalog(locale=tag.replace("-", "_"))
+    translated = {str(message.context) for message in known if message.id and message.string}
+    auditors = {key for key in ENGLISH if key.startswith(languages.AUDITORS)}
+    return [key for key in ENGLISH if auditors <= translated or key not in auditors]
 
 
 def _message(key: str, known: Message | None, forms: int) -> str:

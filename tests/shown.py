@@ -15,14 +15,14 @@ from consent.choice.catalogue import Catalogue, Cookie, Purpose, Service
 from consent.choice.notice import PolicyReference, build
 from consent.embed import Embed
 from consent.pages import Pages
+from tests import shown_to_auditors
 
+ODD = shown_to_auditors.ODD
 STATIC = Path(__file__).parents[1] / "consent" / "web" / "static"
 TEMPLATES = Path(__file__).parents[1] / "templates"
 LANGUAGES = ("en", "uk")
 DIGEST = "5b0e" * 16
 MOMENT = 1_795_000_000
-ODD = "<b onclick=\"x()\">Odd & 'quoted'</b>"
-"""The title of one service: text that must never become markup."""
 
 
 def pages() -> Pages:
@@ -237,15 +237,6 @@ def every(language: str) -> dict[str, tuple[str, dict[str, Any]]]:
             ("changed", "<p>For <del>12</del><ins>13</ins> months.</p>"),
         )
     ]
-    entry = {"index": 3, "kind": "consent", "recorded_at": MOMENT, "status": "given", "notice": DIGEST}
-    entry |= {"policy": None, "allowed": ["analytics", "vidbox"]}
-    text = {"slug": "cookies", "version": ODD, "language": "uk"}
-    entries = [
-        entry,
-        entry | {"status": "refused", "allowed": []},
-        entry | {"kind": "gap", "status": None, "notice": None, "allowed": None},
-        entry | {"kind": "policy-published", "status": None, "notice": None, "allowed": None, "policy": text},
-    ]
     held: dict[str, Any] = {
         "service": {"key": "odd", "title": ODD, "provider": ODD},
         "purpose": {"key": "media", "title": "Media"},
@@ -309,17 +300,6 @@ def every(language: str) -> dict[str, tuple[str, dict[str, Any]]]:
             {"status": 404, "title": "T", "message": ODD, "action": "A", "href": "/privacy/"},
         ),
         "audit login": ("consent_audit_login.html", {"failed": True}),
-        "audit": (
-            "consent_audit.html",
-            {"size": 4, "root": "00", "checkpoint": "x\n", "entries": entries, "next_href": "?before=1"}
-            | {"stopped": True}
-            | {"jsonl_href": "/privacy/audit/entries.jsonl", "csv_href": "/privacy/audit/entries.csv"},
-        ),
-        "audit, empty": (
-            "consent_audit.html",
-            {"size": 0, "root": "00", "checkpoint": None, "entries": [], "next_href": None}
-            | {"stopped": False}
-            | {"jsonl_href": "/privacy/audit/entries.jsonl", "csv_href": "/privacy/audit/entries.csv"},
-        ),
+        **shown_to_auditors.every(language),
     }
     return {name: (template, common() | context) for name, (template, context) in given.items()}

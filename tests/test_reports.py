@@ -11,7 +11,9 @@ from starlette.types import Receive, Scope, Send
 
 from consent import ConsentMiddleware
 from consent.errors import ConfigurationError
+from consent.reports import MOST_ORIGINS
 from consent.testing import settings, site
+from tests.conftest import MakeSite
 
 PAGE = """<!doctype html><body><img src="https://cdn.unknown.example/a.png">
 <script src="https://www.googletagmanager.com/gtag/js?id=G-1"></script><script data-consent="analitics">x()</script>
@@ -66,3 +68,13 @@ def test_a_template_that_breaks_later_breaks_no_page(tmp_path: Path, caplog: pyt
     assert response.status_code == 200
     assert 'type="text/plain"' in response.text
     assert "left out" in caplog.text
+
+
+def test_made_up_origins_silence_nothing(make_site: MakeSite, caplog: pytest.LogCaptureFixture) -> None:
+    """However many origins somebody makes up, what the pages load is told of all the same."""
+    reports = make_site().reports
+    for number in range(2000):
+        reports.refused_origin(f"https://{number}.example", origins=())
+    assert len(caplog.records) == MOST_ORIGINS
+    reports.hosts(["new.example"])
+    assert "new.example" in caplog.records[-1].getMessage()

@@ -21,7 +21,7 @@ from consent import ConsentMiddleware
 from consent.gating import Gating
 from consent.kinds import Kind
 from consent.site import Site
-from tests.conftest import PAGE, Answer, Ask, MakeSite
+from tests.conftest import PAGE, SERVICES, Answer, Ask, MakeSite
 
 STATS = b'<script src="https://stats.meridian-metrics.example/s.js"></script>'
 PARKED = b'data-consent-src="https://stats.meridian-metrics.example/s.js"'
@@ -787,3 +787,78 @@ def test_a_websocket_that_comes_first_finds_the_ledger_open(behind: Behind, monk
     scope = {"type": "websocket", "path": "/", "headers": []}
     asyncio.run(behind(app)(scope, nothing, nothing))  # type: ignore[arg-type] # never called
     assert opened == [True]
+
+
+def test_a_placeholder_names_nobody_elses_query(behind: Behind, ask: Ask) -> None:
+    """Two visitors whose pages have nothing but placeholders written into them get no page of each other's."""
+    app = behind(answering())
+    framed = [("sec-fetch-site", "cross-site"), ("sec-fetch-dest", "iframe")]
+    assert b"token%3Dsecret" in ask(app, "/a", query=b"token=secret", headers=framed).body
+    assert b"secret" not in ask(app, "/a", query=b"page=2", headers=framed).body
+
+
+def test_a_placeholder_heeds_the_signal_of_its_own_visitor(behind: Behind, ask: Ask) -> None:
+    """Two who refused alike get no page of each other's where the browser of one objects as well."""
+    sold = {**SERVICES, "lantern-video": {**SERVICES["lantern-video"], "sells_or_shares": True}}
+    app, other = (behind(answering(), services=sold) for _ in range(2))
+    form = [("content-type", "application/x-www-form-urlencoded"), ("sec-fetch-site", "same-origin")]
+    answer = ask(app, "/privacy/choices", method="POST", headers=form, body=b"choice=reject_all")
+    refused = [("cookie", "; ".join(one.partition(";")[0] for one in answer.all("set-cookie")))]
+    plain = ask(app, headers=refused).body
+    assert b'form="cst-once"' in plain
+    objecting = ask(app, headers=[*refused, ("sec-gpc", "1")]).body
+    assert b'form="cst-once"' not in objecting
+    assert objecting == ask(other, headers=[*refused, ("sec-gpc", "1")]).body
+
+
+@pytest.mark.parametrize("host", ["x?", "x/y", "", "x#", "[", "meridian.example:8000", "[::1]:80", "x\\"])
+def test_a_made_up_host_moves_no_path(behind: Behind, ask: Ask, host: str) -> None:
+    """Where a service has a path of the site's own, no `Host` changes whose a relative address is, for anybody."""
+    services = {
+        "own": {"title": "Own", "provider": "Us", "purpose": "analytics", "hosts": ["meridian.example/metrics"]}
+    }
+    app = behind(answering(b'<!doctype html><html lang="en"><body><script src="a.js"></script>'), services=services)
+    for one in (host, "meridian.example"):
+        assert b'data-consent-src="a.js"' in ask(app, "/metrics/dash", headers=[("host", one)]).body
+
+
+@pytest.mark.parametrize("after", [b"", b"\xff"], ids=["utf-8", "not only utf-8"])
+@pytest.mark.parametrize("host", ["\uff50layer.lantern.example", "player\u3002lantern\u3002example"])
+def test_a_redirect_is_read_as_utf_8(behind: Behind, ask: Ask, host: str, after: bytes) -> None:
+    """A host spelled in other letters than ASCII is known, as a browser knows it."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        place = b"https://" + host.encode() + b"/" + after
+        await send({"type": "http.response.start", "status": 302, "headers": [(b"location", place)]})
+        await send({"type": "http.response.body"})
+
+    answer = ask(behind(app), headers=[("sec-fetch-dest", "image")])
+    assert answer.status == 204
+    assert not answer.all("location")
+
+
+def test_a_style_sheet_without_a_type_is_gated(behind: Behind, ask: Ask) -> None:
+    """What a browser asks for as a style sheet it reads as one, if nothing says that it is something else."""
+    app = behind(answering(b"@import url(https://player.lantern.example/x.css);", content_type=None))
+    assert ask(app, headers=[("sec-fetch-dest", "style")]).body == b"@import url(data:,);"
+
+
+def test_a_declared_cookie_is_held_whatever_its_name(behind: Behind, ask: Ask) -> None:
+    """A name that begins like those of our own cookies lets nothing pass, and is deleted like any other."""
+    services = {"ab": {"title": "A/B", "provider": "Us", "purpose": "analytics", "cookies": [{"name": "consent_ab"}]}}
+    app = behind(answering(headers=[("set-cookie", "consent_ab=1")]), services=services)
+    assert ask(app).all("set-cookie") == []
+    deleted = ask(app, headers=[("cookie", "consent_ab=1; __Host-consent=x; __Host-consent-audit=y")]).all("set-cookie")
+    assert deleted
+    assert all(one.startswith("consent_ab=;") for one in deleted)
+
+
+@pytest.mark.parametrize("cache", ["private", "shared"])
+def test_a_policy_reports_to_nobody_who_is_held(behind: Behind, ask: Ask, cache: str) -> None:
+    """A report asks its host as anything else does: none goes to a service, nor, on demand, to who is not declared."""
+    policy = "default-src 'self'; report-uri https://player.lantern.example/r https://unknown.example/r /own; img-src *"
+    alone = "img-src 'none', report-uri //player.lantern.example"
+    sent = [("content-security-policy", policy), ("content-security-policy-report-only", alone)]
+    answer = ask(behind(answering(headers=sent), cache=cache, undeclared="hold"))
+    assert answer.one("content-security-policy") == "default-src 'self'; report-uri /own; img-src *"
+    assert answer.one("content-security-policy-report-only") == "img-src 'none',"

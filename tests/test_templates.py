@@ -232,7 +232,7 @@ def test_choices_show_what_runs_unasked() -> None:
 
 def test_audit_rows_say_what_they_are_about() -> None:
     """Name the policy text that was published, and what a choice allowed."""
-    (body,) = Markup(rendered("audit")).all("tbody")
+    (body,) = Markup(rendered("audit entries")).all("tbody")
     for words in (f"cookies {shown.ODD} uk", "Allowed: analytics, vidbox", "Nothing allowed"):
         assert words in body.text
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, cast
 
 from consent.cli.opened import existing_ledger, ledger_file
 from consent.cli.progress import Bar
-from consent.errors import ConfigurationError, LedgerCorruptError
+from consent.errors import ConfigurationError, LedgerCorruptError, VerificationError
+from consent.ledger.checkpoint import Checkpoint
 from consent.ledger.database import KEY_SUFFIX
 from consent.ledger.sqlite_transfer import SqliteMovable
 from consent.ledger.store import Durability
@@ -94,6 +95,13 @@ def _copy(args: argparse.Namespace) -> int:
             else f"copy {key} to {ledger_file(settings, args.target)}{KEY_SUFFIX}"
         )
         print(f"Its key was not copied: {then}.")
+    elif not is_postgres(args.target):
+        print(
+            "Its key was not copied: keep CONSENT_LEDGER_KEY, or write its value to"
+            f" {ledger_file(settings, args.target)}{KEY_SUFFIX} (mode 600)."
+        )
+    if is_postgres(args.target):
+        print("Let the site's role in: run `consent ledger migrate` with CONSENT_LEDGER set to that address.")
     print("Now set `ledger` to the new address, and start the site.")
     return 0
 
@@ -115,15 +123,25 @@ def _movable(address: str, *, settings: ConsentSettings) -> Movable:
 
 def _status(args: argparse.Namespace) -> int:
     with existing_ledger(ConsentSettings()) as ledger:
-        head, checkpoint = ledger.store.head(), ledger.checkpoint()
+        head, fault = ledger.store.head(), ledger.fault()
+        # After a fault the newest signature may be of a key that this log does not know.
+        checkpoint = ledger.checkpoint() if fault is None else None
         print(f"ledger      {ledger.store.place}")
         print(f"origin      {ledger.store.origin}")
         print(f"entries     {head.size}")
         print(f"root        {head.root.hex()}")
-        print(f"checkpoint  {'none' if checkpoint is None else f'at {checkpoint.size} entries'}")
+        print(f"checkpoint  {_signed(checkpoint, fault=fault)}")
         print(f"queued      {ledger.queued}")
         for doubt in ledger.store.doubts():
             print(f"doubt       {doubt}")
     if checkpoint is not None and checkpoint.size > head.size:
         raise LedgerCorruptError(f"the checkpoint covers {checkpoint.size} entries, and there are {head.size}")
+    if fault is not None:
+        raise VerificationError(fault)
     return 0
+
+
+def _signed(checkpoint: Checkpoint | None, *, fault: str | None) -> str:
+    if fault is not None:
+        return "nothing is signed any more"
+    return "none" if checkpoint is None else f"at {checkpoint.size} entries"

@@ -1,4 +1,7 @@
-"""Say for every tag and header of a page which service it belongs to, what the gate does to it, and why."""
+"""Say for every tag and header of a page which service it belongs to, what the gate does to it, and why.
+
+Or say of a record of the ledger what was shown and answered, what was thus allowed, and whether its proof holds.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,14 @@ from typing import Any
 
 from consent.choice.catalogue import Catalogue
 from consent.cli.explained.page import Explanation, Part, explain_headers, explain_page
+from consent.cli.explained.record import explain_record
 from consent.cli.explained.recorder import UNDECLARED
 from consent.cli.explained.source import FIRST_ERROR, Source, source
 from consent.cli.main import WRONG_USE
 from consent.declared import catalogue_of, own_cookies
 from consent.gate.rules import Rules
 from consent.kinds import Kind, kind_of, sniffed
+from consent.ledger.account import is_record
 from consent.settings import ConsentSettings
 
 STATES = ("none", "refused", "accepted")
@@ -29,9 +34,15 @@ _GATED_ALREADY = b"data-consent-service="
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register `consent explain`."""
     parser = subparsers.add_parser(
-        "explain", help="say what the gate does to each tag of a page, and why", description=__doc__
+        "explain",
+        help="say what the gate does to each tag of a page, and why; or what a record of the ledger proves",
+        description=__doc__,
     )
-    parser.add_argument("page", metavar="PAGE", help="a file, an http(s) address, or - for standard input")
+    parser.add_argument(
+        "page",
+        metavar="PAGE|RECORD",
+        help="a file, an http(s) address, or - for standard input; or the index or number (UUID) of a record",
+    )
     parser.add_argument(
         "--state",
         type=_state,
@@ -52,8 +63,10 @@ def _state(text: str) -> str:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Explain one page; return 2 for a state that names what the catalogue does not have."""
+    """Explain one page or record; return 2 for a state that names what the catalogue does not have."""
     settings = ConsentSettings()
+    if is_record(args.page):
+        return explain_record(settings, args.page, as_json=args.json)
     catalogue = catalogue_of(settings, cookies=own_cookies(settings))
     allowed = _allowed(args.state, catalogue)
     if isinstance(allowed, str):

@@ -22,7 +22,7 @@ from consent.settings import CONFIG_FILE
 ENVIRONMENT_FILE = ".env"
 IGNORE_FILE = ".gitignore"
 POLICIES = "policies"
-IGNORED = (ENVIRONMENT_FILE, "*.db", "*.db-*", "*.db.key", "consent-queue/")
+IGNORED = (ENVIRONMENT_FILE, "*.db", "*.db-*", "*.db.*", "*consent-checkpoint*", "consent-queue/")
 """What of a site's folder does not belong under version control."""
 LOCAL_ORIGIN = "http://localhost:8000"
 SECRET_BYTES = 32

@@ -7,6 +7,7 @@ import sys
 import time
 
 from consent.cli import database
+from consent.cli.main import WRONG_USE
 from consent.cli.opened import existing_ledger
 from consent.ledger import retention
 from consent.ledger.entry import rfc3339
@@ -71,7 +72,10 @@ def _resume(ledger: Ledger, args: argparse.Namespace) -> int:
 def _hold(ledger: Ledger, args: argparse.Namespace) -> int:
     now = int(time.time())
     if args.what == "list":
-        for one in retention.holds(ledger.store).values():
+        held = retention.holds(ledger.store)
+        if not held:
+            print("there is no hold")
+        for one in held.values():
             since = "the beginning" if one.since is None else rfc3339(one.since)
             until = "further notice" if one.until is None else rfc3339(one.until)
             print(f"{one.name}: what was recorded from {since} until {until}")
@@ -82,8 +86,8 @@ def _hold(ledger: Ledger, args: argparse.Namespace) -> int:
         else:
             appended = retention.release(ledger.store, args.name, now=now)
     except ValueError as error:
-        print(f"{error}", file=sys.stderr)
-        return 2
+        print(f"consent: {error}", file=sys.stderr)
+        return WRONG_USE
     print(f"recorded as entry {appended.index}")
     return 0
 

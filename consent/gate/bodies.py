@@ -15,10 +15,14 @@ Kept = TypeVar("Kept")
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Hold what became of a page: of the headers that were looked at, and of its body."""
+    """Hold what became of a page: of the headers that were looked at, and of its body; and who is asked in it.
+
+    `asked` is the notice, language and regime of the banner, empty where there is none.
+    """
 
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
+    asked: str = ""
 
 
 class Bodies(Generic[Kept]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import re
 from collections.abc import Callable, Iterator
 
@@ -11,8 +12,10 @@ _ESCAPE = re.compile(r"\\(?:([0-9a-fA-F]{1,6})(?:\r\n|[ \t\n\f\r])?|\r\n|[\n\r\f
 _CALL = re.compile(
     r"""(?s)\((?:(?<=[uU][rR][lL]\()|(?<=[sS][rR][cC]\()|(?<=[uU][rR][lL]-[pP][rR][eE][fF][iI][xX]\())"""
     r"""\s*+(?=(?:"((?:[^"\\]|\\.)*+)|'((?:[^'\\]|\\.)*+)|((?:[^)"'(\s\\]|\\.)*+)))"""
-    r"""|@[iI][mM][pP][oO][rR][tT](?:\s|/\*[^*]*+(?:\*(?!/)[^*]*+)*+\*/)*+(?=(?:"((?:[^"\\]|\\.)*+)|'((?:[^'\\]|\\.)*+)))"""
 )
+_IMPORTED = re.compile(r"""(?s)(?="((?:[^"\\]|\\.)*+)|'((?:[^'\\]|\\.)*+))""")
+_SPACE = re.compile(r"\s*+")
+_CLOSED = re.compile(r"\*/")
 _STRING = re.compile(r"""(?s)"((?:[^"\\]|\\.)*+)|'((?:[^'\\]|\\.)*+)""")
 _CALLS = (b"url(", b"src(", b"url-prefix(", b"@import")
 _SETS = (b"image-set(", b"image(", b"cross-fade(")
@@ -39,6 +42,29 @@ def _folded(text: str) -> bytes:
     return text.encode("latin-1", "replace").lower()
 
 
+class _Comments:
+    """Step over white space and comments from any place, however many lead through the same ones."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._ends = [match.end() for match in _CLOSED.finditer(text)] if "@" in text and "/*" in text else []
+        self._after: dict[int, int] = {}
+
+    def after(self, pos: int) -> int:
+        """Return where the white space and the comments that begin at `pos` end; one that never ends is none."""
+        passed = [pos]
+        while pos not in self._after:
+            pos = _SPACE.match(self._text, pos).end()  # type: ignore[union-attr]
+            following = bisect.bisect_left(self._ends, pos + len("/**/"))
+            if not self._text.startswith("/*", pos) or following == len(self._ends):
+                break
+            pos = self._ends[following]
+            passed.append(pos)
+        pos = self._after.get(pos, pos)
+        self._after.update(dict.fromkeys(passed, pos))
+        return pos
+
+
 def _calls(text: str, folded: bytes) -> Iterator[re.Match[str]]:
     """Yield every call for an address, in order."""
     starts: list[int] = []
@@ -49,8 +75,12 @@ def _calls(text: str, folded: bytes) -> Iterator[re.Match[str]]:
             starts.append(at + bracket)
             at = folded.find(word, at + 1)
     starts.sort()
+    comments = _Comments(text)
     for start in starts:
-        match = _CALL.match(text, start)
+        if text[start] == "@":
+            match = _IMPORTED.match(text, comments.after(start + len("@import")))
+        else:
+            match = _CALL.match(text, start)
         if match is not None:
             yield match
 

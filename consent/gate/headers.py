@@ -20,6 +20,7 @@ _MAX_EXPIRED = 60
 _UNFIT = re.compile(r"[\x00-\x20\x7f-\uffff;=]")
 _LINK = re.compile(r"""\s*+<([^>]*+)>((?:"(?:[^"\\]|\\.)*+"|[^,"]|"(?=[^"]*\Z))*+)""", re.DOTALL)
 _PARAMETER = re.compile(r""";\s*+([^\s=;,]++)\s*+(?:=\s*+(?:"((?:[^"\\]|\\.)*+)"?|([^\s;,"]*+)))?+""", re.DOTALL)
+_REPORT_URI = re.compile(r"(?:\A|(?<=[;,]))([\t\n\f\r ]*report-uri)([\t\n\f\r ][^;,]*)(;?)", re.IGNORECASE)
 _INSIDE = re.compile(r"<([^>]*+)")
 _MEMBER = re.compile(r"""[^,"]*+(?:"((?:[^"\\]|\\.)*+)"?[^,"]*+)*+""", re.DOTALL)
 _ETAG = re.compile(r'(W/)?"([^"]*)"')
@@ -86,20 +87,18 @@ def hold_cookies(
         catalogue: who owns which cookie.
         allowed: the keys of the services allowed now.
         hold_undeclared: hold back what nobody declares, too.
-        own: how the names of our own cookies begin, after a `__Host-`; those always pass.
+        own: how the names of our own cookies begin, after a `__Host-`; those that no service declares always pass.
     """
     kept: list[str] = []
     held: list[str] = []
     undeclared: list[str] = []
     for value in values:
         name = cookie_name(value)
-        if _own(name, own):
-            kept.append(value)
-            continue
         owners = cookie_owners(name, catalogue)
-        if not owners:
+        unknown = not owners and not _own(name, own)
+        if unknown:
             undeclared.append(name)
-        if _held(owners, catalogue, allowed) or (not owners and hold_undeclared):
+        if _held(owners, catalogue, allowed) or (unknown and hold_undeclared):
             held.append(name)
         else:
             kept.append(value)
@@ -125,11 +124,11 @@ def expire_cookies(
         catalogue: who owns which cookie.
         allowed: the keys of the services allowed now.
         host: the host the request was made to, with or without a port.
-        consent_cookie: how the names of our own cookies begin; those stay.
+        consent_cookie: the name of the cookie with the choice, which stays.
     """
     found: dict[str, None] = {}
     for name in dict.fromkeys(names):
-        if not name or _UNFIT.search(name) or _own(name, consent_cookie):
+        if not name or _UNFIT.search(name) or name == consent_cookie:
             continue
         owners = cookie_owners(name, catalogue)
         if not _held(owners, catalogue, allowed):
@@ -244,6 +243,19 @@ def hold_report_to(value: str, view: View, bases: Bases = ()) -> str | None:
     return ", ".join(json.dumps(group) for group in kept) or None
 
 
+def hold_reports(policy: str, view: View, bases: Bases = ()) -> str:
+    """Return a Content-Security-Policy that reports to no held host: a report is a request like any other."""
+
+    def left(match: re.Match[str]) -> str:
+        places = match[2].split()
+        kept = [place for place in places if verdict_of_address(view, place, bases=bases) is None]
+        if len(kept) == len(places):
+            return match[0]
+        return f"{match[1]} {' '.join(kept)}{match[3]}" if kept else ""
+
+    return _REPORT_URI.sub(left, policy) if "report-uri" in policy.lower() else policy
+
+
 def _texts(value: object, depth: int) -> Iterable[str]:
     if isinstance(value, str):
         yield value
@@ -252,13 +264,24 @@ def _texts(value: object, depth: int) -> Iterable[str]:
             yield from _texts(inner, depth - 1)
 
 
-_HELD: dict[bytes, Callable[[str, View, Bases], str | None]] = {
+Hold = Callable[[str, View, Bases], str | None]
+
+_HELD: dict[bytes, Hold] = {
     b"link": hold_links,
     b"refresh": hold_refresh,
     b"report-to": hold_report_to,
     b"reporting-endpoints": hold_members,
     b"speculation-rules": hold_members,
 }
+
+
+READINGS = (("utf-8", "surrogateescape"), ("latin-1", "strict"))
+"""How browsers read addresses in headers: Chromium takes those of redirects and early hints for UTF-8, others not."""
+
+
+def readings(value: bytes) -> list[str]:
+    """Return a header's value as browsers may read it."""
+    return [value.decode(*reading) for reading in (READINGS[1:] if value.isascii() else READINGS)]
 
 
 def hold_headers(headers: Headers, view: View, *, bases: Bases = ()) -> Headers:
@@ -276,16 +299,27 @@ def hold_headers(headers: Headers, view: View, *, bases: Bases = ()) -> Headers:
         if hold is None:
             kept.append((name, value))
             continue
-        text = value.decode("latin-1")
-        passing = hold(text, view, bases)
+        passing = _passing(value, hold, view, bases)
         if passing is not None:
-            kept.append((name, value if passing == text else passing.encode("latin-1")))
-        if passing != text and name.lower() == b"report-to":
+            kept.append((name, passing))
+        if passing != value and name.lower() == b"report-to":
             reporting = False
     if reporting:
         return kept
     # Network error logging names a reporting group, and its group has just gone.
     return [(name, value) for name, value in kept if name.lower() != b"nel"]
+
+
+def _passing(value: bytes, hold: Hold, view: View, bases: Bases) -> bytes | None:
+    """Return what of a value passes however it is read, None for nothing."""
+    for reading in READINGS[1:] if value.isascii() else READINGS:
+        text = value.decode(*reading)
+        passing = hold(text, view, bases)
+        if passing is None:
+            return None
+        if passing != text:
+            value = passing.encode(*reading)
+    return value
 
 
 def vary(existing: str | None, names: Iterable[str]) -> str:

@@ -74,12 +74,12 @@ class Judged:
 class Dialect:
     """Say how tags are read: as HTML, or as XML with the document's own entities.
 
-    `transforms` is the prefix of XSLT's elements in a document that has such, where attributes are made of texts.
+    `transforms` holds the prefixes of XSLT's elements in a document that has such, where attributes are made of texts.
     """
 
     xml: bool = False
     entities: Mapping[str, str] = field(default_factory=dict)
-    transforms: bytes | None = None
+    transforms: frozenset[bytes] | None = None
 
 
 HTML = Dialect()
@@ -170,7 +170,7 @@ class Judge:
         else:
             for label, value in first.items():
                 found = inquest.attribute(label, value)
-                if found is None and transforms is not None and (prefix == transforms or "{" in value):
+                if found is None and transforms is not None and (prefix in transforms or "{" in value):
                     found = next(map(Verdict, self._view.held_spelled(value)), None)
                 if found is not None:
                     held[label] = found.service or ""

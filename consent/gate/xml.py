@@ -179,11 +179,13 @@ class XmlGate(Document):
 
     def _start_tag(self, buf: Bytes, match: re.Match[bytes]) -> int:
         tag, pos, end = bytes(match[0]), match.start(), match.end()
-        if b"xmlns" in tag and self._dialect.transforms is None:
+        if b"xmlns" in tag:
             for label, value, *_ in attributes(tag[match.end(2) - pos : -1], self._charset, self._dialect):
                 if label.startswith("xmlns") and value.strip() == TRANSFORM:
                     prefix = label.partition(":")[2].encode(self._charset, "replace")
-                    self._speak(replace(self._dialect, transforms=prefix))
+                    known = self._dialect.transforms or frozenset()
+                    if prefix not in known:
+                        self._speak(replace(self._dialect, transforms=known | {prefix}))
         judged = self._memory.get(tag)
         if judged is None:
             judged = self._judge.tag(tag, match.end(2) - pos)

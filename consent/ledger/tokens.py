@@ -8,7 +8,8 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-SCOPES = ("stats", "records")
+STATS, RECORDS = "stats", "records"
+SCOPES = (STATS, RECORDS)
 """What a token opens: the statistics, or the entries and their exports too."""
 TOKEN_BYTES = 32
 UNGUESSABLE = 32

@@ -75,7 +75,7 @@ class Answers:
         language: str | None = None,
     ) -> HTMLResponse:
         consent, negotiated = visitor_of(request).consent, language is None
-        language = language or consent.language
+        language = self._site.pages.language_of(template, language=language or consent.language)
         # Not `request.url`, which raises for a query that is no UTF-8.
         query = request.scope["query_string"].decode("latin-1")
         here = quote(request.scope["path"], safe="/@:!$&'()*+,;=~") + (f"?{query}" if query else "")

@@ -17,6 +17,7 @@ from consent.web.answers import FOR_EVER, Answers
 from consent.web.audit import Audit
 from consent.web.auditors import Auditors
 from consent.web.choices import Choices
+from consent.web.entries import Entries
 from consent.web.exports import Exports
 from consent.web.forms import FormError
 from consent.web.origin import Provenance, provenance, safe_path
@@ -33,6 +34,7 @@ def build(site: Site) -> ASGIApp:
     policies, choices = Policies(site, answers), Choices(site, answers)
     receipts, auditors = Receipts(site, answers), Auditors(site, answers)
     audit, exports = Audit(site, answers, auditors), Exports(site, answers, auditors)
+    entries = Entries(site, answers, auditors)
 
     async def asset(request: Request) -> Response:
         for one in site.assets.values():
@@ -100,6 +102,11 @@ def build(site: Site) -> ASGIApp:
         Route("/audit/login", auditors.login, methods=["POST"]),
         Route("/audit/entries.{form}", exports.entries),
         Route("/audit/bundle.zip", exports.bundle),
+        Route("/audit/entries", entries.index),
+        Route("/audit/entries/{index}", entries.show),
+        Route("/audit/find", entries.find),
+        Route("/audit/notices/{older}...{newer}", entries.compare),
+        Route("/audit/renderings/{digest}", entries.rendering),
     ]
     app = Starlette(
         routes=[

@@ -68,6 +68,14 @@ class Auditors:
             return None
         return next((token for token in await self.known() if token.digest.hex().startswith(digest)), None)
 
+    async def scopes(self, request: Request) -> tuple[str, ...]:
+        """Return what who asks may read; nothing where nobody is signed in, or it cannot be known now."""
+        try:
+            token = await self.of(request)
+        except LedgerError:
+            return ()
+        return () if token is None else token.scopes
+
     async def login(self, request: Request) -> Response:
         """Take a token, and keep the auditor signed in for an hour.
 

@@ -165,3 +165,29 @@ def test_a_frame_that_was_allowed_is_not_filled_from_history(serve: Serve, windo
     visitor.settle()
     assert "/other" in visitor.page.url
     assert visitor.foreign_hosts == {"stats.localhost"}
+
+
+@pytest.mark.parametrize("place", ["http://evil.localhost:{port}/x", "/upload", "javascript:window.hit=1"])
+def test_a_link_in_a_pages_own_text_opens_the_choices_alone(serve: Serve, window: Open, place: str) -> None:
+    """Text written by users may carry `data-consent-open`: what it links to is never made a part of the page."""
+
+    async def attack(request: Request) -> Response:
+        return HTMLResponse(
+            '<h2>x</h2><img src="x" onerror="window.hit=1">', headers={"Access-Control-Allow-Origin": "*"}
+        )
+
+    evil = serve(Starlette(routes=[Route("/x", attack)]))
+
+    def page(port: int) -> Callable[[Request], Response]:
+        link = f'<a id="link" data-consent-open href="{place.format(port=evil)}">read on</a>'
+        return lambda request: HTMLResponse(f"{HEAD}</head><body>{link}</body>")
+
+    app = Starlette(routes=[Route("/", page(evil)), Route("/upload", attack)])
+    made = site(services={"stats": {"purpose": "analytics", "hosts": ["stats.localhost"]}}, undeclared="hold")
+    visitor = window(f"http://site.localhost:{serve(ConsentMiddleware(app, site=made))}")
+    visitor.open("/")
+    visitor.page.locator("#link").click()
+    visitor.settle()
+    visitor.page.locator("dialog h2").wait_for()
+    assert visitor.page.evaluate("window.hit") is None
+    assert visitor.page.locator("dialog img").count() == 0

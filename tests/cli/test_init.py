@@ -165,14 +165,23 @@ def test_an_ignore_file_is_left_alone_and_what_it_lacks_is_said(
     (tmp_path / ".gitignore").write_text("*.pyc\n.env\n")
     assert main(["init", str(tmp_path)]) == 0
     assert (tmp_path / ".gitignore").read_text() == "*.pyc\n.env\n"
-    assert f"Add to {tmp_path / '.gitignore'}: *.db *.db-* *.db.key consent-queue/\n" in capsys.readouterr().out
+    lacking = "*.db *.db-* *.db.* *consent-checkpoint* consent-queue/"
+    assert f"Add to {tmp_path / '.gitignore'}: {lacking}\n" in capsys.readouterr().out
 
 
 def test_git_ignores_all_that_is_kept_there(tmp_path: Path) -> None:
-    """The written .gitignore has a line for the secrets, the ledger, its key, and the queue."""
+    """The written .gitignore has a line for the secrets, the ledger, its key, what lies beside them, and the queue."""
     main(["init", str(tmp_path)])
     lines = (tmp_path / ".gitignore").read_text().splitlines()
-    for name in (".env", "consent.db", "consent.db-wal", "consent.db.key", "consent-queue/"):
+    for name in (
+        *(".env", "consent.db", "consent.db-wal", "consent.db.key", "consent.db.checkpoint", "consent-queue/"),
+        *(
+            "consent.db.checkpoint.erasures",
+            ".consent.db.checkpoint.lock",
+            "consent-checkpoint",
+            ".consent-checkpoint.lock",
+        ),
+    ):
         assert any(Path(name.rstrip("/")).match(line.rstrip("/")) for line in lines), name
 
 

@@ -132,6 +132,8 @@ def test_prune(ledger: Place, capsys: Capture) -> None:
     assert main(["ledger", "hold", "list"]) == 0
     assert "case-7: what was recorded from the beginning until 1970-01-03T00:00:00Z" in capsys.readouterr().out
     assert main(["ledger", "hold", "remove", "case-7"]) == 0
+    assert main(["ledger", "hold", "list"]) == 0
+    assert "there is no hold" in capsys.readouterr().out
     assert main(["prune"]) == 0
     assert "opt-in: 4 records deleted" in capsys.readouterr().out
     assert entries(ledger, "consent") == []
@@ -156,7 +158,9 @@ def test_prune(ledger: Place, capsys: Capture) -> None:
 def test_wrong_holds(ledger: Place, capsys: Capture, words: tuple[str, ...], why: str) -> None:
     """A hold that makes no sense is wrong use, and is not recorded."""
     assert main(["ledger", "hold", *words]) == 2
-    assert why in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert why in err
+    assert err.startswith("consent: ")
     assert entries(ledger, "hold") == []
 
 
@@ -179,6 +183,10 @@ def test_resume(ledger: Place, capsys: Capture) -> None:
     assert "C407 error consent.db: the ledger does not extend" in capsys.readouterr().out.replace(
         f"{ledger.folder}/", ""
     )
+    assert main(["ledger", "status"]) == 1
+    told = capsys.readouterr()
+    assert "checkpoint  nothing is signed any more" in told.out
+    assert "does not extend" in told.err
     assert main(["ledger", "resume"]) == 1
     assert "--yes goes on from here" in capsys.readouterr().out
     assert main(["ledger", "resume", "--yes"]) == 0

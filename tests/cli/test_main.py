@@ -16,7 +16,7 @@ from consent.cli.main import COMMANDS, INTERRUPTED, PIPE_CLOSED, main, parser
 from consent.errors import ConfigurationError
 from consent.version import __version__
 
-NOT_COMMANDS = {"database", "__init__", "main", "opened", "progress"}
+NOT_COMMANDS = {"database", "__init__", "main", "opened", "tokens", "progress"}
 
 
 def python(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:

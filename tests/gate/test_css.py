@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,3 +45,36 @@ def test_any_text_is_a_style_sheet(text: str) -> None:
     """Nothing makes the search raise, and a called address is always found."""
     list(addresses(text))
     assert "//x.test/" in list(addresses(text + " url(//x.test/)"))
+
+
+@pytest.mark.parametrize("tail", ["", "*/", "*/" + " /**/" * 500 + '"//tracker.test/x"'])
+def test_comments_that_many_imports_lead_through_are_read_once(tail: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice the imports take twice the steps, not four times."""
+    steps: list[int] = []
+    step = bisect.bisect_left
+
+    def counting(ends: list[int], at: int) -> int:
+        steps.append(at)
+        return step(ends, at)
+
+    monkeypatch.setattr(bisect, "bisect_left", counting)
+    counted = []
+    for count in (1_000, 2_000):
+        steps.clear()
+        list(addresses("@import/*" * count + tail))
+        counted.append(len(steps))
+    assert counted[1] <= 2 * counted[0]
+
+
+@pytest.mark.parametrize(
+    ("sheet", "address"),
+    [
+        ('@import/* a */ /*b*/ "//x.test/1"', "//x.test/1"),
+        ("@import\n/**/'//x.test/2'", "//x.test/2"),
+        ('"@import/* /**/ @import/*//*/"//x.test/3"*/', "//x.test/3"),
+        ('@import/*/ */"//x.test/4"', "//x.test/4"),
+    ],
+)
+def test_an_import_behind_comments(sheet: str, address: str) -> None:
+    """Find the address behind whatever white space and comments CSS allows before it."""
+    assert address in set(addresses(sheet))

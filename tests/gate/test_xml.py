@@ -151,3 +151,13 @@ def test_cuts_change_nothing(body: str, step: int) -> None:
     assert gated(body, cuts=range(step, len(body.encode()), step))[0] == out
     if not gate.parked:
         assert body.encode().startswith(out)
+
+
+def test_a_second_prefix_speaks_of_transformations_too() -> None:
+    """A document may bind several prefixes to XSLT, and bind them anywhere."""
+    value = "<y:value-of select=\"'http://tracker.test/'\"/>"
+    body = f'<xsl:stylesheet version="1.0" {XSL}><a xmlns:y="http://www.w3.org/1999/XSL/Transform">{value}</a></xsl:stylesheet>'
+    out, gate = gated(body)
+    assert gate.parked
+    assert b' select="' not in out
+    assert gated(body, cuts=range(1, len(body)))[0] == out

@@ -62,6 +62,38 @@ def test_migrate(
     assert "Nothing" in capsys.readouterr().out
 
 
+def test_a_check_makes_no_ledger(
+    make_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A check by a role that might make the ledger leaves the database empty, whatever is configured."""
+    monkeypatch.setenv("CONSENT_LEDGER", make_database())
+    monkeypatch.setenv("CONSENT_CSP", "report-only")
+    main(["check"])
+    capsys.readouterr()
+    assert main(["ledger", "migrate", "--dry-run"]) == 0
+    assert "CREATE TABLE consent.leaf" in capsys.readouterr().out
+
+
+def test_a_check_by_a_role_that_may_nothing_is_whole(
+    make_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A role that was not let in is one finding with a remedy, among all the others."""
+    address = make_database()
+    monkeypatch.setenv("CONSENT_LEDGER", address)
+    assert main(["ledger", "migrate"]) == 0
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute("DROP ROLE IF EXISTS consent_stranger")
+        connection.execute("CREATE ROLE consent_stranger LOGIN")
+    monkeypatch.setenv("CONSENT_LEDGER", address.replace("consent_owner@", "consent_stranger@"))
+    capsys.readouterr()
+    assert main(["check"]) == 1
+    found = capsys.readouterr()
+    assert "C401 error" in found.out
+    assert "Let its owner run `consent ledger migrate`" in found.out
+    assert "C301" in found.out or "C300" in found.out
+    assert found.err == ""
+
+
 def test_roles_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
     """The SQL of the roles is shown without any server."""
     assert main(["ledger", "migrate", "--roles"]) == 0
@@ -85,13 +117,17 @@ def test_copy_and_status(
     store.close()
     address = make_database()
     assert main(["ledger", "copy", "sqlite:///consent.db", address]) == 0
-    assert "5 entries" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "5 entries" in out
+    assert "run `consent ledger migrate` with CONSENT_LEDGER" in out
     assert main(["ledger", "copy", "sqlite:///consent.db", address]) == 1
     assert "holds this ledger already" in capsys.readouterr().err
     assert main(["ledger", "copy", "sqlite:///consent.db", "sqlite:///consent.db"]) == 1
     assert main(["ledger", "copy", "sqlite:///gone.db", address]) == 1
     assert not (tmp_path / "gone.db").exists()
     capsys.readouterr()
+    assert main(["ledger", "copy", address, "sqlite:///back.db"]) == 0
+    assert f"write its value to {tmp_path / 'back.db.key'}" in capsys.readouterr().out
     monkeypatch.setenv("CONSENT_LEDGER", address)
     assert main(["ledger", "status"]) == 0
     out = capsys.readouterr().out

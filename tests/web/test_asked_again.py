@@ -79,7 +79,7 @@ def test_the_auditor_sees_what_entries_are_about(client: TestClient) -> None:
     testing.grant(client, "analytics", "harbour-maps")
     testing.withdraw(client)
     client.post("/privacy/audit/login", data={"token": TOKEN}, headers={"origin": ORIGIN})
-    rows = client.get("/privacy/audit/").text
+    rows = client.get("/privacy/audit/entries").text
     assert "<code>privacy</code> <code>1</code> <code>en</code>" in rows
     assert "Allowed: analytics, harbour-maps</td>" in rows
     assert "Nothing allowed</td>" in rows

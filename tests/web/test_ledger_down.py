@@ -222,7 +222,7 @@ def test_the_auditor_without_a_ledger(make_client: MakeClient, make_stored: Make
     client = make_client(site)
     assert client.post("/privacy/audit/login", data={"token": "auditor"}).status_code == 303
     with down(site):
-        for path in ("", "entries.jsonl", "entries.csv"):
+        for path in ("", "entries", "entries/0", "find?record=0", "entries.jsonl", "entries.csv"):
             assert client.get(f"/privacy/audit/{path}").status_code == 503
 
 

@@ -418,7 +418,7 @@ def sign_in(client: TestClient, token: str = TOKEN, **headers: str) -> Any:
 def test_without_a_token_there_is_nothing(make_client: MakeClient) -> None:
     """Where no token is configured the auditor's pages are not there."""
     client = make_client()
-    for path in ("", "entries.jsonl", "entries.csv"):
+    for path in ("", "entries", "entries/0", "find", f"renderings/{'ab' * 32}", "entries.jsonl", "entries.csv"):
         assert client.get(f"/privacy/audit/{path}").status_code == 404
     assert sign_in(client, "").status_code == 404
 
@@ -444,7 +444,7 @@ def test_the_auditor(client: TestClient, site: Site) -> None:
 def test_paging(client: TestClient, before: str) -> None:
     """A page number that is none is no reason to fail."""
     sign_in(client)
-    assert client.get("/privacy/audit/", params={"before": before}).status_code == 200
+    assert client.get("/privacy/audit/entries", params={"before": before}).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ from datetime import UTC, date, datetime, timedelta
 
 from consent.choice.catalogue import Catalogue
 from consent.cli.findings.finding import Finding, info, warning
-from consent.cli.opened import ledger_file
 from consent.declared import catalogue_of
 from consent.errors import ConfigurationError, LedgerError
 from consent.gate.address import Address
@@ -88,13 +87,10 @@ def _reported(host: str, told: str, catalogue: Catalogue, rules: Rules, settings
 
 def _totals(settings: ConsentSettings, today: date) -> list[Total]:
     """Return what was reported; nothing from a ledger that is not there or cannot be used, which is told elsewhere."""
-    path = ledger_file(settings)
-    if path is not None and not path.is_file():
-        return []
     first = datetime.combine(today - timedelta(days=DAYS), datetime.min.time(), UTC)
     try:
         with closing(store_from(settings.ledger, settings=settings, origin=_origin(settings))) as store:
-            return store.totals(REPORT, first=int(first.timestamp()))
+            return store.totals(REPORT, first=int(first.timestamp())) if store.exists() else []
     except (ConfigurationError, LedgerError):
         return []
 

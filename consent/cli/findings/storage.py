@@ -57,6 +57,8 @@ def publications(settings: ConsentSettings) -> tuple[Mapping[str, bytes], list[F
     try:
         if not store.exists():
             return {}, []
+    except ConfigurationError as refused:
+        return {}, [raised("C401", refused, place=store.place, remedy="Let the site's role read and write it")]
     except LedgerError as unusable:
         return {}, [_unusable(path, str(unusable))]
     if path is not None and not (path.is_file() and os.access(path, os.R_OK | os.W_OK)):

@@ -114,6 +114,7 @@
     try {
       const way = new URL(address, location);
       way.searchParams.set('part', '');
+      if (way.href.indexOf(new URL(`${prefix}/choices?`, location))) return open();
       const response = await ask(way);
       if (!response.ok) throw response;
       dialog.innerHTML = policy.createHTML(await response.text());
@@ -191,7 +192,7 @@
         line.textContent = `${answer.message} ${answer.action}`;
         return;
       }
-    } catch { /* a plain submit shows what is wrong */ }
+    } catch { /* a plain submit says why */ }
     plainly();
   };
 
