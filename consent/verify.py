@@ -14,18 +14,19 @@ Exit status: 0 the evidence verifies, 1 it does not (with the index of the first
 from __future__ import annotations
 
 import argparse
-import array
 import base64
-import contextlib
 import hashlib
 import json
 import re
 import sys
 import zipfile
+from array import array
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import IO, Any, TextIO
+from typing import IO, Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -50,18 +51,19 @@ DOCUMENT = re.compile(rb'"(?:facts|notice|rendering|sha256)":"([0-9a-f]{64})"') 
 RECORDED = re.compile(rf'"record":"{UUID}","recorded_at":"({TIME})"'.encode())
 DECIDED, SUBJECT = (re.compile(own.encode()) for own in (f'"decided_at":"{TIME}"', f'"subject":"{DIGEST}"'))
 OWN = {b"\0": DECIDED, b"\1": SUBJECT, b"\2": RECORDED}  # a record's own values; in their place, what no JSON holds
-EARLIER = "the earlier checkpoint"
 LEFT_OUT = re.compile(rb"(0|[1-9]\d?) ([0-9a-f]{64})")  # the height and hash of a subtree
-CHOICE = b'"kind":"consent"'
-CARRIED = re.compile(rb'"kind":"(?:pruned|key-rotated)"')  # what may come along from outside the range
 NAME = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)?[A-Za-z0-9_-][A-Za-z0-9._-]*")
+EARLIER = "the earlier checkpoint"
+Check = Callable[[Any], bool]
+Files = dict[str, Callable[[], Any]]  # how to open each file of a bundle
+Rotation = tuple[int, str, str]  # where which key handed over to which
 
 
 class Failed(Exception):
     """Say what is wrong with a part of the bundle."""
 
 
-def text(pattern: str = r"(?s).+", *, null: bool = False) -> Callable[[Any], bool]:
+def text(pattern: str = r"(?s).+", *, null: bool = False) -> Check:
     """Return a check that a value is a text of this form, or null where that is allowed."""
     fits = re.compile(pattern, re.ASCII).fullmatch
     return lambda value: bool(fits(value)) if isinstance(value, str) else null and value is None
@@ -72,25 +74,20 @@ def is_policy(value: Any) -> bool:
     return isinstance(value, dict) and value.keys() == POLICY.keys() and all(POLICY[key](value[key]) for key in POLICY)
 
 
-POLICY: dict[str, Callable[[Any], bool]] = {"slug": text(), "language": text(), "sha256": text(DIGEST)}
+POLICY: dict[str, Check] = {"slug": text(), "language": text(), "sha256": text(DIGEST)}
 POLICY["version"] = lambda value: type(value) is int or text()(value)
-HEADER: dict[str, Callable[[Any], bool]] = {
+HEADER: dict[str, Check] = {
+    **{"kind": text(KIND), "record": text(UUID), "origin": text()},
+    **{"decided_at": text(TIME, null=True), "recorded_at": text(TIME), "subject": text(DIGEST, null=True)},
     "schema": lambda value: type(value) is int and value == 1,
-    "kind": text(KIND),
-    "record": text(UUID),
-    "origin": text(),
-    "decided_at": text(TIME, null=True),
-    "recorded_at": text(TIME),
     "late": lambda value: isinstance(value, bool),
-    "subject": text(DIGEST, null=True),
 }
-RECORD: dict[str, Callable[[Any], bool]] = HEADER | {
+RECORD: dict[str, Check] = HEADER | {
     **dict.fromkeys(("method", "scope", "language", "regime"), text()),
     **dict.fromkeys(("purposes", "services"), lambda it: type(it) is dict and {*map(type, it.values())} <= {bool}),
     **dict.fromkeys(("notice", "rendering"), text(DIGEST, null=True)),
-    "status": text(STATUS),
+    **{"status": text(STATUS), "country": text(null=True)},
     "policies": lambda value: isinstance(value, list) and all(map(is_policy, value)),
-    "country": text(null=True),
     "signals": lambda value: isinstance(value, dict | list),
 }
 
@@ -109,18 +106,18 @@ def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return made
 
 
-decode = json.JSONDecoder(parse_int=integer, parse_float=integer, parse_constant=integer).decode
-decode_loose = json.JSONDecoder(parse_int=integer, object_pairs_hook=unique).decode  # for what need not be canonical
+numbers: dict[str, Any] = {"parse_int": integer, "parse_float": integer, "parse_constant": integer}
+decode = json.JSONDecoder(object_pairs_hook=unique, **numbers).decode
 encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode
 
 
-def read_entry(data: bytes, *, name: str, files: set[str] | None, alike: set[bytes]) -> str:
-    """Return when an entry was recorded, or raise Failed unless its bytes are canonical and say what they must."""
+def read_entry(data: bytes, *, name: str, files: Iterable[str] | None, alike: set[bytes]) -> dict[str, Any]:
+    """Return an entry, or of a record like one before only its time; raise Failed unless it is canonical and valid."""
     shape = data  # records that differ in nothing but well-formed values of their own stand or fall together
     for mark, own in OWN.items():
         shape = own.sub(mark, shape, 1)
     if shape in alike and not any(mark in data for mark in OWN) and (recorded := RECORDED.search(data)):
-        return recorded[1].decode()
+        return {"recorded_at": recorded[1].decode()}
     try:
         entry = decode(data.decode())
         if encode(entry).encode() != data or not isinstance(entry, dict):
@@ -131,15 +128,15 @@ def read_entry(data: bytes, *, name: str, files: set[str] | None, alike: set[byt
     if wrong := [key for key, fits in fields.items() if key not in entry or not fits(entry[key])]:
         raise Failed(f"lacks the field {wrong[0]!r}, or has a value there that is not allowed")
     if fields is RECORD and len(entry) != len(RECORD):
-        raise Failed(f"has fields that no consent record has: {', '.join(sorted(set(entry) - set(RECORD)))}")
+        raise Failed(f"has fields that no consent record has: {', '.join(sorted(entry.keys() - RECORD.keys()))}")
     if entry["origin"].split("://")[-1] != name:
         raise Failed(f"is of another origin, {entry['origin']}")
     named = {f"documents/{digest.decode()}" for digest in DOCUMENT.findall(data)}
-    if missing := named - (named if files is None else files):
+    if files is not None and (missing := named.difference(files)):
         raise Failed(f"names what is missing or changed: {', '.join(sorted(missing))}")
     if fields is RECORD and len(alike) < ALIKE:
         alike.add(shape)
-    return str(entry["recorded_at"])
+    return entry
 
 
 def joined(left: bytes, right: bytes) -> bytes:
@@ -156,7 +153,7 @@ class Tree:
         self.seen = {0: self.root()}
 
     def add(self, node: bytes, height: int = 0) -> None:
-        """Add a complete subtree of 2^height leaves; one leaf is a subtree of height 0."""
+        """Add a complete subtree of 2^height leaves."""
         if not 0 <= height < 64 or self.size & ((1 << height) - 1) or len(node) != 32:
             raise Failed("has a subtree where none of that height can stand")
         self.size += 1 << height
@@ -203,7 +200,7 @@ class Key:
     @classmethod
     def read(cls, written: str) -> Key:
         """Read `name+id+key`; raise ArgumentTypeError if it is no verifier key."""
-        with contextlib.suppress(ValueError):
+        with suppress(ValueError):
             name, _, encoded = written.strip().split("+", 2)
             key = cls(name, unbase64(encoded)[1:])
             if str(key) == written.strip() and len(key.public) == 32:
@@ -220,77 +217,60 @@ class Key:
 
     def open(self, note: bytes) -> list[str]:
         """Return the lines of a note; raise Failed unless this key signed it."""
-        try:
+        with suppress(ValueError, InvalidSignature):
             said, signatures = note.decode().rsplit("\n\n", 1)
-            if not signatures.endswith("\n"):
-                raise ValueError("the last line has no end")
-            signed = False
-            for line in signatures[:-1].split("\n"):
-                dash, name, encoded = line.split(" ")
-                signature = unbase64(encoded)
-                if dash != "\N{EM DASH}":
-                    raise ValueError("a malformed signature line")
-                if name == self.name and signature[:4] == self.id:
-                    Ed25519PublicKey.from_public_bytes(self.public).verify(signature[4:], f"{said}\n".encode())
-                    signed = True
-        except (ValueError, InvalidSignature):
-            signed = False
-        if not signed:
-            raise Failed(f"is not a note that {self} has signed")
-        return said.split("\n")
-
-    def signed(self, note: bytes) -> bool:
-        """Tell whether this key signed a note."""
-        with contextlib.suppress(Failed):
-            return bool(self.open(note))
-        return False
+            *signed, end = signatures.split("\n")
+            marks = [(dash, name, unbase64(encoded)) for dash, name, encoded in (line.split(" ") for line in signed)]
+            own = [signature[4:] for _, name, signature in marks if (name, signature[:4]) == (self.name, self.id)]
+            for signature in own:
+                Ed25519PublicKey.from_public_bytes(self.public).verify(signature, f"{said}\n".encode())
+            if own and not end and {dash for dash, *_ in marks} == {"\N{EM DASH}"}:
+                return said.split("\n")
+        raise Failed(f"is not a note that {self} has signed")
 
     def checkpoint(self, note: bytes) -> tuple[int, bytes]:
         """Return the size and root of a checkpoint that this key signed; raise Failed unless it is one."""
         name, size, root, *_ = [*self.open(note), "", ""]
-        if name != self.name or not re.fullmatch("0|[1-9][0-9]*", size, re.ASCII) or len(unbase64(root)) != 32:
-            raise Failed("is not a checkpoint of this ledger")
-        return int(size), unbase64(root)
+        with suppress(ValueError):
+            if name == self.name and re.fullmatch("0|[1-9][0-9]*", size) and len(unbase64(root)) == 32:
+                return int(size), unbase64(root)
+        raise Failed("is not a checkpoint of this ledger")
 
 
-class Bundle:
-    """Read the files of a bundle, a folder or a zip file, without unpacking it."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._zip = zipfile.ZipFile(path) if path.is_file() else None
-        self.close = self._zip.close if self._zip else lambda: None
-        packed = self._zip.infolist() if self._zip else []
-        found = [] if self._zip else [one for one in path.rglob("*") if one.is_symlink() or not one.is_dir()]
-        if any(one.is_symlink() or not one.is_file() for one in found):
-            raise Failed("holds a symbolic link, or what else is neither a file nor a folder")
-        if any(one.file_size > 1000 * one.compress_size + SMALL for one in packed):
+def opened(path: Path) -> Files:
+    """Return how to open each file of a bundle, a folder or a zip file, without unpacking it."""
+    found: list[tuple[str, Callable[[], Any]]]
+    if path.is_file():
+        archive = zipfile.ZipFile(path)
+        found = [(one.orig_filename, partial(archive.open, one)) for one in archive.infolist()]
+        if any(one.file_size > 1000 * one.compress_size + SMALL for one in archive.infolist()):
             raise Failed("holds a file that grows beyond measure")
-        names = [one.orig_filename for one in packed] + [one.relative_to(path).as_posix() for one in found]
-        self.names = set(names)
-        if strange := [name for name in names if not NAME.fullmatch(name)]:
-            raise Failed(f"holds a file whose name no bundle has: {strange[0]}")
-        if len({name.lower() for name in names}) != len(names):
-            raise Failed("holds two files of one name")
-
-    def open(self, name: str) -> IO[bytes]:
-        """Open one file."""
-        if name not in self.names:
-            raise Failed(f"is missing {name}")
-        return self._zip.open(name) if self._zip else (self._path / name).open("rb")
-
-    def read(self, name: str) -> bytes:
-        """Read one small file."""
-        with self.open(name) as file:
-            if len(data := file.read(SMALL + 1)) <= SMALL:
-                return data
-        raise Failed("is too large")
+    else:
+        inside = [one for one in path.rglob("*") if one.is_symlink() or not one.is_dir()]
+        if any(one.is_symlink() or not one.is_file() for one in inside):
+            raise Failed("holds a symbolic link, or what else is neither a file nor a folder")
+        found = [(one.relative_to(path).as_posix(), partial(one.open, "rb")) for one in inside]
+    if strange := [name for name, _ in found if not NAME.fullmatch(name)]:
+        raise Failed(f"holds a file whose name no bundle has: {strange[0]}")
+    if len({name.lower() for name, _ in found}) != len(found):
+        raise Failed("holds two files of one name")
+    return dict(found)
 
 
-def lines(file: IO[bytes], digest: Any) -> Iterator[bytes]:
-    """Yield the lines of a file without their ends, and hash it on the way."""
+def read(files: Files, name: str) -> bytes:
+    """Read one small file."""
+    if name not in files:
+        raise Failed(f"is missing {name}")
+    with files[name]() as file:
+        data: bytes = file.read(SMALL + 1)
+        if len(data) > SMALL:
+            raise Failed("is too large")
+    return data
+
+
+def lines(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield the lines of a file without their ends."""
     while line := file.readline(LINE):
-        digest.update(line)
         yield line[:-1] if line.endswith(b"\n") else line + b" (no end of line)"
 
 
@@ -310,7 +290,7 @@ class Report:
             self.index = index
             self.problems.insert(0, f"entry {index} {problem}")
 
-    @contextlib.contextmanager
+    @contextmanager
     def part(self, name: str) -> Iterator[None]:
         """Note what goes wrong with one part of the bundle, and go on."""
         try:
@@ -326,61 +306,56 @@ class Report:
 
 def verify(path: Path, *, key: Key | None = None, earlier: bytes | None = None) -> Report:
     """Check the bundle at `path`, with a key and an earlier checkpoint or receipt that came another way."""
-    report, own, leaves = Report(level=0 if key is None else 1), None, dict[int, bytes]()
-    with report.part("the bundle"), contextlib.closing(Bundle(path)) as bundle:
-        own = Key.read(bundle.read("key").decode())
-        notes = {name: bundle.read(name) for name in bundle.names if name == "checkpoint" or name.endswith(".note")}
-        with report.part("the earlier checkpoint"):
+    report, own, leaves, listed = Report(level=0 if key is None else 1), None, dict[int, bytes](), dict[str, str]()
+    with report.part("the bundle"):
+        files = opened(path)
+        own = Key.read(read(files, "key").decode())
+        notes = {name: read(files, name) for name in files if name == "checkpoint" or name.endswith(".note")}
+        with report.part(EARLIER):
             if earlier is not None:
                 notes[EARLIER], leaves = read_receipt(earlier)[1:3] if earlier[:1] == b"{" else (earlier, leaves)
-        files, digests = dict[str, str](), dict[str, str]()
         with report.part("manifest.json"):
-            manifest = bundle.read("manifest.json")
-            files, said = decode_loose(manifest.decode())["files"], own.open(bundle.read("manifest.sig"))
+            manifest, said = read(files, "manifest.json"), own.open(read(files, "manifest.sig"))
             if said[0].split(" ")[0] not in FORMATS or said[2:] != [hashlib.sha256(manifest).hexdigest()]:
                 raise Failed("is not the one that was signed")
-            if unlisted := bundle.names ^ {*files, *SEALED}:
-                raise Failed(f"and the files that are there differ: {', '.join(sorted(unlisted))}")
-        for name in sorted(bundle.names - {*SEALED, *LARGE}):
+            listed = decode(manifest.decode())["files"]
+            if unlike := files.keys() ^ {*listed, *SEALED}:
+                raise Failed(f"and the files that are there differ: {', '.join(sorted(unlike))}")
+        for name in sorted(files.keys() - {*SEALED}):
             with report.part(name):
-                digests[name] = hashlib.sha256(bundle.read(name)).hexdigest()
-                if name.startswith("documents/") and name != f"documents/{digests[name]}":
-                    bundle.names.remove(name)  # so that the first entry to name it says so too
+                with files[name]() as file:
+                    digest = hashlib.file_digest(file, "sha256").hexdigest()
+                    if file.tell() > SMALL and name not in LARGE:
+                        raise Failed("is too large")
+                if name.startswith("documents/") and name != f"documents/{digest}":
+                    del files[name]  # so that the first entry to name it says so too
                     raise Failed("is not the document of that digest")
+                if listed.get(name, digest) != digest:
+                    raise Failed("is not the file that the manifest lists")
         with report.part("the tree"):
-            tree = Tree({claimed(note) for note in notes.values()})
-            rotations, read = check_entries(bundle, report, tree, name=own.name, leaves=leaves)
-            digests |= read
+            sizes = [re.match(rb"[^\n]+\n(\d{1,19})\n", note) for note in notes.values()]
+            tree = Tree(int(size[1]) for size in sizes if size)
+            rotations = check_entries(files, report, tree, name=own.name, leaves=leaves)
             check_checkpoints(report, tree, notes, rotations, own=own, given=key or own)
-        for name in sorted(files):
-            if digests.get(name, files[name]) != files[name]:
-                report.problems.append(f"{name} is not the file that the manifest lists")
     return report.closed(key or own)
 
 
-def claimed(note: bytes) -> int:
-    """Return the size that a checkpoint names, whoever signed it."""
-    return int(found[1]) if (found := re.match(rb"[^\n]+\n(0|[1-9]\d{0,18})\n", note)) else 0
-
-
-def check_entries(
-    bundle: Bundle, report: Report, tree: Tree, *, name: str, leaves: dict[int, bytes]
-) -> tuple[list[Any], dict[str, str]]:
-    """Check every entry, its place in the tree, and the root; return the key rotations, and digests of the files."""
-    proof, newest, alike = decode_loose(bundle.read("proof.json").decode()), "", set[bytes]()
-    first, last, hidden, gone = proof["first"], proof["last"], 0, array.array("Q")
-    pruned, rotations, digests = list[tuple[int, int]](), list[Any](), [hashlib.sha256(), hashlib.sha256()]
+def check_entries(files: Files, report: Report, tree: Tree, *, name: str, leaves: dict[int, bytes]) -> list[Rotation]:
+    """Check every entry and its place in the tree; return where which key handed over to which."""
+    proof, newest, alike = decode(read(files, "proof.json").decode()), "", set[bytes]()
+    first, last, hidden, gone = proof["first"], proof["last"], 0, array("Q")
+    pruned, rotations = list[tuple[int, int]](), list[Rotation]()
     for height, node in proof["before"]:
         tree.add(bytes.fromhex(node), height)
-    with bundle.open(LARGE[0]) as entries, bundle.open(LARGE[1]) as hashes:
-        bodies = lines(entries, digests[0])
-        for listed in lines(hashes, digests[1]):
+    with files[LARGE[0]]() as entries, files[LARGE[1]]() as hashes:
+        bodies = lines(entries)
+        for listed in lines(hashes):
             index = tree.size
-            if b" " in listed and (left := LEFT_OUT.fullmatch(listed)):
+            if left := LEFT_OUT.fullmatch(listed):
                 tree.add(bytes.fromhex(left[2].decode()), int(left[1]))
                 hidden += max(0, min(tree.size, last) - max(index, first))
                 continue
-            data = next(bodies, None)
+            data, entry = next(bodies, None), dict[str, Any]()
             leaf = hashlib.sha256(b"\0" + (data or b"")).digest()
             try:
                 if data is None:
@@ -390,17 +365,18 @@ def check_entries(
                     gone.append(index)
                 elif listed != leaf.hex().encode():
                     raise Failed("does not have the leaf hash that is listed for it")
-                elif newest > (newest := read_entry(data, name=name, files=bundle.names, alike=alike)):
-                    raise Failed("is older than the entry before it")
-                kind = CARRIED.search(data) if CHOICE not in data else None
-                if not kind and not first <= index < last:
-                    raise Failed("lies outside: proof.json begins or ends elsewhere than it says")
+                else:
+                    entry = read_entry(data, name=name, files=files, alike=alike)
+                    if newest > (newest := entry["recorded_at"]):
+                        raise Failed("is older than the entry before it")
                 if leaves.get(index, leaf) != leaf:
                     raise Failed("is not the one that the receipt holds")
-                if kind:
-                    told = decode(data.decode())
-                    pruned += [(begin, min(end, index)) for begin, end in told.get("ranges", ())]
-                    rotations += [(index, told["old"], told["new"])] if told["kind"] == "key-rotated" else []
+                if entry.get("kind") == "pruned":
+                    pruned += [(begin, min(end, index)) for begin, end in entry.get("ranges", ())]
+                elif entry.get("kind") == "key-rotated":
+                    rotations.append((index, entry["old"], entry["new"]))
+                elif not first <= index < last:
+                    raise Failed("lies outside: proof.json begins or ends elsewhere than it says")
             except Failed as error:
                 report.blame(index, str(error))
             tree.add(leaf)
@@ -426,48 +402,44 @@ def check_entries(
         raise Failed(f"leaves out {hidden} entries of its range, and names no filter")
     if hidden:
         report.facts.append(f"{hidden} others of them are left out by the filter {encode(proof['filter'])}: not proved")
-    return rotations, {name: digest.hexdigest() for name, digest in zip(LARGE, digests, strict=True)}
+    return rotations
 
 
 def check_checkpoints(
-    report: Report, tree: Tree, notes: dict[str, bytes], rotations: list[Any], *, own: Key, given: Key
+    report: Report, tree: Tree, notes: dict[str, bytes], rotations: list[Rotation], *, own: Key, given: Key
 ) -> None:
-    """Follow the key that was given to the bundle's own, and check every checkpoint against the tree."""
-    keys, trusted = {str(own): own, str(given): given}, given
-    for index, old, new in rotations:
-        keys |= {written: Key.read(written) for written in (old, new) if written}
-        if old == str(trusted) != str(own) and any(vouches(note, trusted, tree, index) for note in notes.values()):
-            trusted = keys[new]
-            report.facts.append(f"the key {old} handed over to {new}, as entry {index} says")
-    if trusted != own:
-        report.problems.append(f"key {own} signed this bundle, and {given} does not lead to it")
+    """Check every checkpoint against the tree, and follow the key that was given to the bundle's own."""
+    rotated = [Key.read(written) for _, *both in rotations for written in both if written]
+    signed = dict[str, dict[str, tuple[int, bytes]]]()  # by name, then by key: the size and root of a checkpoint
     for name, note in sorted(notes.items()):
+        signed[name] = {}
+        for key in (own, given, *rotated):
+            with suppress(Failed):
+                signed[name][str(key)] = key.checkpoint(note)
+    trusted = str(given)
+    for index, before, after in rotations:
+        covering = (by[trusted] for by in signed.values() if trusted in by and by[trusted][0] > index)
+        if before == trusted != str(own) and any(tree.seen.get(size) == root for size, root in covering):
+            trusted = after
+            report.facts.append(f"the key {before} handed over to {after}, as entry {index} says")
+    if trusted != str(own):
+        report.problems.append(f"key {own} signed this bundle, and {given} does not lead to it")
+    for name, by in signed.items():
         with report.part(name):
-            signers = [key for key in keys.values() if key.signed(note)]
-            if not signers:
-                raise Failed("is not a note that a key of this ledger has signed")
-            size, root = signers[0].checkpoint(note)
+            if not by:
+                raise Failed("is not a checkpoint that a key of this ledger has signed")
+            size, root = next(iter(by.values()))
             if name == EARLIER and size not in tree.seen and size < tree.size:
                 report.facts.append(f"{name} cannot be tried: its {size} entries end in a part left out")
             elif tree.seen.get(size) != root or (name == "checkpoint" and size != tree.size):
-                raise Failed(
-                    f"is not of this tree of {tree.size} entries, which does not have the root signed for {size}"
-                )
+                raise Failed(f"is not of this tree of {tree.size} entries, which lacks the root signed for {size}")
             elif name == EARLIER:
                 report.level = 2
 
 
-def vouches(note: bytes, key: Key, tree: Tree, index: int) -> bool:
-    """Tell whether a key signed a checkpoint of this tree that covers an entry."""
-    with contextlib.suppress(Failed):
-        size, root = key.checkpoint(note)
-        return size > index and tree.seen.get(size) == root
-    return False
-
-
 def read_receipt(data: bytes) -> tuple[Key, bytes, dict[int, bytes], list[str]]:
     """Return the key and checkpoint of a receipt, the leaf hashes of its entries, and what they say."""
-    receipt, leaves, facts = decode_loose(data.decode()), dict[int, bytes](), list[str]()
+    receipt, leaves, facts = decode(data.decode()), dict[int, bytes](), list[str]()
     key, note = Key.read(receipt["consent:key"]), receipt["consent:checkpoint"].encode()
     size, root = key.checkpoint(note)
     for record in receipt["dpv:hasRecordOfActivity"]:
@@ -475,8 +447,7 @@ def read_receipt(data: bytes) -> tuple[Key, bytes, dict[int, bytes], list[str]]:
         leaves[index] = hashlib.sha256(b"\0" + body).digest()
         if climbed(leaves[index], index, size, [unbase64(node) for node in record["consent:path"]]) != root:
             raise Failed(f"has a record {index} whose proof does not lead to its checkpoint")
-        read_entry(body, name=key.name, files=None, alike=set())
-        entry, (event,) = decode(body.decode()), record["dpv:hasConsentStatus"]
+        entry, (event,) = read_entry(body, name=key.name, files=None, alike=set()), record["dpv:hasConsentStatus"]
         answers = {True: "dpv:ConsentGiven", False: "dpv:ConsentRefused"}
         status = IRREGULAR.get(entry["status"], f"Consent{entry['status'].title().replace('-', '')}")
         meant = (
@@ -517,11 +488,13 @@ def parse(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     return parser
 
 
-def say(*told: str, to: TextIO) -> None:
-    """Print lines whole, with an escape for what would move the cursor or cannot be printed."""
+def say(status: int, *told: str) -> int:
+    """Print lines whole, with an escape for what would move the cursor or cannot be printed; return the status."""
+    to = sys.stderr if status else sys.stdout
     for line in told:
         shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
         print(shown.encode(to.encoding or "utf-8", "backslashreplace").decode(to.encoding or "utf-8"), file=to)
+    return status
 
 
 def run(given: argparse.Namespace) -> int:
@@ -529,34 +502,28 @@ def run(given: argparse.Namespace) -> int:
     try:
         earlier = None if given.checkpoint is None else kept(given.checkpoint)
         given.evidence.stat()
-        if is_receipt := given.evidence.is_file() and not zipfile.is_zipfile(given.evidence):
-            data = kept(given.evidence)
-    except (OSError, Failed) as error:
-        say(f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error), to=sys.stderr)
-        return 2
+        is_receipt = given.evidence.is_file() and not zipfile.is_zipfile(given.evidence)
+        receipt = kept(given.evidence) if is_receipt else b""
+    except (OSError, Failed, zipfile.BadZipFile) as error:
+        return say(2, str(error))
     if is_receipt and earlier is not None:
-        say("a receipt is held against a bundle: verify BUNDLE --checkpoint RECEIPT", to=sys.stderr)
-        return 2
-    report = (
-        verify_receipt(data, key=given.key) if is_receipt else verify(given.evidence, key=given.key, earlier=earlier)
-    )
+        return say(2, "a receipt is held against a bundle: verify BUNDLE --checkpoint RECEIPT")
+    pinned, path = given.key, given.evidence
+    report = verify_receipt(receipt, key=pinned) if is_receipt else verify(path, key=pinned, earlier=earlier)
     if given.json:
         print(json.dumps({"verified": not report.problems, **vars(report)}))
         return 1 if report.problems else 0
-    say(*report.facts, to=sys.stdout)
+    say(0, *report.facts)
     if report.problems:
         found = "" if report.index is None else f", first bad entry: {report.index}"
-        say(*report.problems, f"NOT VERIFIED{found}", to=sys.stderr)
-        return 1
-    say("verified" if report.entries else "verified, but it holds no entries", to=sys.stdout)
-    return 0
+        return say(1, *report.problems, f"NOT VERIFIED{found}")
+    return say(0, "verified" if report.entries else "verified, but it holds no entries")
 
 
 def kept(path: Path) -> bytes:
     """Return a checkpoint or a receipt, or the checkpoint of a bundle."""
     if path.is_dir() or zipfile.is_zipfile(path):
-        with contextlib.closing(Bundle(path)) as bundle:
-            return bundle.read("checkpoint")
+        return read(opened(path), "checkpoint")
     with path.open("rb") as file:
         return file.read(SMALL)
 
