@@ -113,7 +113,7 @@ def test_altered_bundles(page: Page, ledger: Ledger, tmp_path: Path) -> None:
     data = packed.read_bytes()
     with zipfile.ZipFile(packed) as archive:
         (entries,) = (info for info in archive.infolist() if info.filename == "entries.jsonl")
-    for place in (entries.header_offset + 30, entries.header_offset + 90, len(data) - 18):
+    for place in (entries.header_offset + 30, entries.header_offset + 90, len(data) - 6):
         packed.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
         assert not agree(page, packed)
     packed.write_bytes(data[: len(data) - 30])
