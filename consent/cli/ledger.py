@@ -52,15 +52,13 @@ def _resume(ledger: Ledger, args: argparse.Namespace) -> int:
         print("nothing keeps the ledger from being signed")
         return 0
     if not args.yes:
-        print(
-            f"{fault}\nIf a newer copy of the database can be had, restore that instead. --yes goes on from here, and"
-        )
-        print("appends for ever that it did.")
+        print(f"{fault}.\nIf a newer copy of the database, or the key that was used before, can be had, restore that")
+        print("instead. --yes goes on from here, and appends for ever that it did.")
         return 1
     appended = ledger.resume()
     # What the database itself contradicts, nobody may go on from.
     if not appended:
-        print(fault, file=sys.stderr)
+        print(f"consent: {fault}", file=sys.stderr)
         return 1
     for one in appended:
         print(f"signed again; entry {one.index} says what happened")
