@@ -14,8 +14,9 @@ from consent.gate.elements import TEXTUAL, TRACKED
 from consent.gate.insert import NOTHING, Insert
 from consent.gate.observer import Observer
 from consent.gate.rules import View
-from consent.gate.scanner import CAP, CDATA_END, Bytes, Mode, end_at
+from consent.gate.scanner import CAP, CDATA_END, Bytes, end_at
 from consent.gate.tags import STYLE_STOP, Judged
+from consent.gate.texts import Texts
 from consent.gate.tokens import HEAD, SCRIPT, TAG, end_of
 from consent.gate.xml import XmlGate
 
@@ -30,9 +31,6 @@ _LEADING = re.compile(rb"(?:\xef\xbb\xbf)?[\t\n\f\r ]*+")
 _OUTERMOST = (b"html", b"head")
 _DOCTYPE, _HTML = b"<!doctype", b"<html"
 _CDATA = b"<![CDATA["
-
-
-_TOO_LONG = Judged(name=b"", held=("",))
 _ORDINARY = Context()
 """Where most of a page is: nothing changes how its next bytes are read."""
 
@@ -43,7 +41,7 @@ class _Phase(IntEnum):
     BODY = 2
 
 
-class Gate(Document):
+class Gate(Texts):
     """Gate one document, or one fragment, fed in any number of chunks; the cuts between them change nothing."""
 
     def __init__(
@@ -251,11 +249,6 @@ class Gate(Document):
             self._put(buf, end, after, end)
         return end
 
-    def _hold_text(self, pos: int, end: int) -> int:
-        self._keep = pos
-        self._boundary = end - pos
-        return end
-
     def _banner(self, buf: Bytes, pos: int, name: bytes) -> bytes:
         """Write the banner before the first element of the body, or return it to be written after `<body>`."""
         if self._phase is _Phase.START:
@@ -297,47 +290,7 @@ class Gate(Document):
         )
         return self._enter(buf, pos, end, judged, opening)
 
-    # -- texts that are held until they are known
-
-    def _script_text(self, buf: Bytes, pos: int, eof: bool) -> int:
-        end, resume = self._script_end(buf, pos)
-        return self._text_until(buf, end, resume, eof, self._script)
-
-    def _style_text(self, buf: Bytes, pos: int, eof: bool) -> int:
-        end, resume = self._raw_end(buf, pos)
-        return self._text_until(buf, end, resume, eof, self._raw)
-
-    def _text_until(self, buf: Bytes, end: int, resume: int, eof: bool, stream: Mode) -> int:
-        n = len(buf)
-        start = self._keep + self._boundary
-        known = end if end >= 0 else n
-        over = known - start > CAP
-        if end < 0 and not eof and not over:
-            return self._hold(self._keep, resume)
-        held = self._held
-        if held is not None:
-            judged = (
-                self._join(held.judged, held.tag, _TOO_LONG) if over else self._joined(held, bytes(buf[start:known]))
-            )
-            self._write_start(buf, self._keep, start, judged, held.insertable)
-        self._held = None
-        if end < 0:
-            self._mode = stream
-            return resume
-        self._mode = None
-        return end
-
-    def _script_element(self, match: re.Match[bytes]) -> Judged:
-        """Judge a whole script, start tag and text together."""
-        tag = bytes(match[1])
-        judged = self._memory.get(tag)
-        if judged is None:
-            judged = self._judge.tag(tag, len(b"<script"))
-            self._memory.keep(tag, judged)
-        if judged.text:
-            judged = self._join(judged, tag, self._judge.text(judged.text, self._spelled(bytes(match[2]))))
-        self._memory.keep(bytes(match[0]), judged)
-        return judged
+    # -- what is read in two ways
 
     def _two_readings(self, buf: Bytes, pos: int, eof: bool) -> int:
         """Gate an element whose content is text to one reader and markup to another, as both."""
