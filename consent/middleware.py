@@ -100,7 +100,7 @@ class ConsentMiddleware:
             # Below a mount the app's paths begin at its root path; ours begin with the whole prefix.
             await self._web({**scope, "root_path": ""}, receive, send)
             return
-        if headers.get(b"sec-fetch-site") == b"cross-site" and is_framed_elsewhere(scope):
+        if b"cross-site" in headers.get(b"sec-fetch-site", b"") and is_framed_elsewhere(scope):
             # Without its banner, and so no page for the same visitor outside of the frame.
             visitor = replace(visitor, fleeting=True)
         nobody = watched = confirming = None
@@ -108,7 +108,12 @@ class ConsentMiddleware:
             nobody, watched = self._visitors.nobody, Watched(visitor.consent)
             scope["state"]["consent"] = watched
         if headers.get(b"sec-fetch-dest") not in SUBRESOURCES:
-            if not CONDITIONS.isdisjoint(headers):
+            if (
+                b"if-none-match" in headers
+                or b"if-modified-since" in headers
+                or b"range" in headers
+                or b"if-range" in headers
+            ):
                 gated_for = [one for one in (nobody, visitor) if one is not None and not one.fleeting]
                 kept, confirming = _for_a_page(
                     scope["headers"], navigation=_is_navigation(headers), gated_for=gated_for
@@ -118,10 +123,12 @@ class ConsentMiddleware:
                 narrow := _narrowed(accepted)
             ) != accepted:
                 scope = {**scope, "headers": _replaced(scope["headers"], b"accept-encoding", narrow)}
-        if UNSCANNED in (scope.get("extensions") or ()):
+        if "extensions" in scope and UNSCANNED in (scope["extensions"] or ()):
             offered = {name: value for name, value in scope["extensions"].items() if name != UNSCANNED}
             scope = {**scope, "extensions": offered}
-        responder = Responder(site, visitor, send, scope=scope, nobody=nobody, watched=watched, confirming=confirming)
+        responder = Responder(site, visitor, send, scope)
+        if nobody is not None or confirming is not None:
+            responder.expect(nobody=nobody, watched=watched, confirming=confirming)
         await self.app(scope, receive, responder)
 
     async def _no_request(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -132,7 +139,7 @@ class ConsentMiddleware:
                 await asyncio.to_thread(self._start)
             visitor = await self._visitors.visitor(gathered(scope["headers"]), path=scope["path"])
             scope.setdefault("state", {})["consent"] = visitor.consent
-            await self.app(scope, receive, Responder(self.site, visitor, send, scope=scope))
+            await self.app(scope, receive, Responder(self.site, visitor, send, scope))
         else:
             await self.app(scope, receive, send)
 
