@@ -33,12 +33,13 @@ GATED_HEADERS = frozenset(
     {b"set-cookie", b"link", b"refresh", b"report-to", b"reporting-endpoints", b"nel", b"speculation-rules"}
     | {b"location"}
 )
+LOOKED_AT = GATED_HEADERS | headers.POLICIES
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 HEAD_START = 1024
 """How many bytes a browser, too, looks at to find out the charset. Source: HTML §13.2.3.2."""
 FILE_CHUNK = 65_536
 WHOLE_CAP = 4 << 20
-"""Bytes of a style sheet, or of XML, that are held until its end is there."""
+"""Bytes of a style sheet, of speculation rules or of XML that are held until its end is there."""
 
 _ROOT = re.compile(rb"<html\b[^>]*>", re.IGNORECASE)
 _WHOLE = re.compile(rb"<(?:!doctype|html)\b", re.IGNORECASE)
@@ -84,7 +85,11 @@ class Responder:
     def __call__(self, message: Message) -> Awaitable[None]:
         """Take one message from the app, and send on what may pass."""
         if not self._passing:
-            if message["type"] != "http.response.start" or not _is_plain(message.get("headers")):
+            if (
+                message["type"] != "http.response.start"
+                or not _is_plain(message.get("headers"))
+                or is_style_sheet(self._scope)
+            ):
                 return self._take(message)
             self._passing = True
         return self._send(message)
@@ -110,7 +115,7 @@ class Responder:
     # -- the start
 
     async def _begin(self, message: Message) -> None:
-        content_type, gated = "", False
+        content_type, gated, reports = "", False, False
         sent = message.get("headers", ())
         raw = [(name.lower(), value) for name, value in sent]
         if raw != sent:
@@ -121,26 +126,39 @@ class Responder:
                 content_type += f",{value.decode('latin-1')}"
             elif name in GATED_HEADERS:
                 gated = True
+            elif name in headers.POLICIES and b"report-uri" in value.lower():
+                reports = True
         self._kind = kind_of(content_type)
-        if not content_type and is_style_sheet(self._scope):
-            self._kind = Kind.SHEET
+        if self._kind is not Kind.SHEET and is_style_sheet(self._scope):
+            message = self._as_sheet(message, content_type)
         if self._nobody is not None and self._is_everybodys(message["status"], raw, self._nobody):
             self._visitor = self._nobody
             if self._watched is not None:
                 Watched.settle(self._watched, self._nobody.consent)
-        if gated:
+        if gated or (reports and not self._kind.marked):
             leads = message["status"] in REDIRECTS
             if leads and self._leads_astray(raw):
                 await self._stay(message)
                 return
             # A redirect mostly comes without a body that would tell its kind.
-            message = self._with_gated_headers(message, page=self._kind.page and not leads)
+            message = self._with_gated_headers(message, page=self._kind.marked and not leads)
         if self._kind is Kind.OTHER:
             await self._send(message)
         elif message["status"] in WITHOUT_BODY or self._kind is Kind.UNKNOWN:
             await self._begin_untyped(message)
         else:
             await self._begin_gated(message)
+
+    def _as_sheet(self, message: Message, content_type: str) -> Message:
+        """Take for a style sheet what a page in quirks mode takes for one, but let no page be one.
+
+        A page is gated as a page, which does not hold what a style sheet would ask for.
+        """
+        if content_type and self._kind.markup:
+            kept = [header for header in message["headers"] if header[0] != b"x-content-type-options"]
+            return {**message, "headers": [*kept, (b"x-content-type-options", b"nosniff")]}
+        self._kind = Kind.SHEET
+        return message
 
     def _is_everybodys(self, status: int, raw: list[tuple[bytes, bytes]], nobody: Visitor) -> bool:
         """Tell whether caches may keep this answer for everybody, as far as the app and the kind of answer allow it.
@@ -299,9 +317,9 @@ class Responder:
         body = bytes(self._waiting)
         self._waiting.clear()
         if len(body) > WHOLE_CAP:
-            if self._kind is Kind.SHEET:
+            if self._kind is not Kind.XML:
                 self._start = None
-                await self._refuse("a style sheet of more than 4 MiB cannot be gated")
+                await self._refuse(f"{self._kind.value} of more than 4 MiB cannot be gated")
             else:
                 await self._open(body, whole=not more)
             return
@@ -509,9 +527,12 @@ class Responder:
             for value in kept:
                 response.append("set-cookie", value)
         raw = response.raw
+        bases = site.rules.page(address_of(self._scope))
+        if not page:
+            # For nobody, so that it is the same for everybody: static files are often sent with a page's policy.
+            raw = headers.hold_reporting(raw, site.rules.view(frozenset()), bases=bases)
         if not page and not self._visitor.shared and self._differs(raw, cookies):
             raw = marked(raw, site=site, visitor=self._visitor, consent=consent, confirming=True, tag="").headers
-        bases = site.rules.page(address_of(self._scope))
         return {**message, "headers": headers.hold_headers(raw, site.rules.view(consent.allowed), bases=bases)}
 
 
@@ -524,7 +545,7 @@ def _is_plain(headers: object) -> bool:
     return (
         media_type is not None
         and len(named) == len(headers)
-        and GATED_HEADERS.isdisjoint(named)
+        and LOOKED_AT.isdisjoint(named)
         and b"".join(named).islower()
         and kind_of(media_type.decode("latin-1")) is Kind.OTHER
     )
