@@ -16,7 +16,7 @@ from tests.gate.example import NOBODY, rules, text
 ALL = rules().view(frozenset(("tracker", "player", "login", "own-stats")))
 STRICT = rules(Undeclared.HOLD).view(frozenset(("tracker", "player", "login", "own-stats")))
 OWN = {"href_matches": "/*"}
-DOCUMENTS: dict[str, tuple[dict[str, object] | None, bool]] = {
+DOCUMENTS: dict[str, tuple[object, bool]] = {
     "every-link": (None, True),
     "own-path": (OWN, False),
     "own-host": ({"href_matches": "https://meridian.example/news/*"}, False),
