@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from consent.asked import is_framed_elsewhere
+from consent.asked import is_framed_elsewhere, is_style_sheet
 from consent.codings import DECODERS
 from consent.errors import ConfigurationError
 from consent.gate import headers as gate_headers
@@ -127,8 +127,9 @@ class ConsentMiddleware:
             offered = {name: value for name, value in scope["extensions"].items() if name != UNSCANNED}
             scope = {**scope, "extensions": offered}
         responder = Responder(site, visitor, send, scope)
-        if nobody is not None or confirming is not None:
-            responder.expect(nobody=nobody, watched=watched, confirming=confirming)
+        sheet = is_style_sheet(headers)
+        if sheet or nobody is not None or confirming is not None:
+            responder.expect(nobody=nobody, watched=watched, confirming=confirming, sheet=sheet)
         await self.app(scope, receive, responder)
 
     async def _no_request(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from starlette.datastructures import MutableHeaders
 from starlette.types import Message, Scope, Send
 
-from consent.asked import address_of, host_of, is_framed_elsewhere, is_own_act, is_picture, is_style_sheet, path_of
+from consent.asked import address_of, host_of, is_framed_elsewhere, is_own_act, is_picture, path_of
 from consent.choice.consent import Consent
 from consent.codings import DECODERS, CodingError, Decoder
 from consent.gate import headers
@@ -39,7 +39,7 @@ HEAD_START = 1024
 """How many bytes a browser, too, looks at to find out the charset. Source: HTML §13.2.3.2."""
 FILE_CHUNK = 65_536
 WHOLE_CAP = 4 << 20
-"""Bytes of a style sheet, or of XML, that are held until its end is there."""
+"""Bytes of a style sheet, of speculation rules or of XML that are held until its end is there."""
 
 _OTHER, _HTML = Kind.OTHER, Kind.HTML
 _ROOT = re.compile(rb"<html\b[^>]*>", re.IGNORECASE)
@@ -64,6 +64,7 @@ class Responder:
     _nobody: Visitor | None = None
     _watched: Watched | None = None
     _confirming: Visitor | None = None
+    _sheet = False
 
     def __init__(self, site: Site, visitor: Visitor, send: Send, scope: Scope) -> None:
         self._site = site
@@ -71,14 +72,18 @@ class Responder:
         self._send = send
         self._scope = scope
 
-    def expect(self, *, nobody: Visitor | None, watched: Watched | None, confirming: Visitor | None) -> None:
+    def expect(
+        self, *, nobody: Visitor | None, watched: Watched | None, confirming: Visitor | None, sheet: bool
+    ) -> None:
         """Tell what is known of few requests before they are answered.
 
         Args:
             nobody: for whom the answer is gated if it may be everybody's.
             watched: tells whether the app asked about the visitor before it answered.
             confirming: for whom a page was gated that the request asks about.
+            sheet: whether the browser may read the answer as a style sheet, whatever type it has.
         """
+        self._sheet = sheet
         self._nobody = nobody
         self._watched = watched
         self._confirming = confirming
@@ -86,7 +91,7 @@ class Responder:
     def __call__(self, message: Message) -> Awaitable[None]:
         """Take one message from the app, and send on what may pass."""
         if not self._passing:
-            if message["type"] != "http.response.start":
+            if message["type"] != "http.response.start" or self._sheet:
                 return self._take(message)
             kind = _seen_through(message.get("headers"))
             if kind is not _OTHER:
@@ -125,7 +130,7 @@ class Responder:
     # -- the start
 
     async def _begin(self, message: Message) -> None:
-        content_type, gated = "", False
+        content_type, gated, reports = "", False, False
         sent = message.get("headers", ())
         raw = [(name.lower(), value) for name, value in sent]
         if raw != sent:
@@ -136,26 +141,39 @@ class Responder:
                 content_type += f",{value.decode('latin-1')}"
             elif name in GATED_HEADERS:
                 gated = True
+            elif name in headers.POLICIES and b"report-uri" in value.lower():
+                reports = True
         self._kind = kind_of(content_type)
-        if not content_type and is_style_sheet(self._scope):
-            self._kind = Kind.SHEET
+        if self._kind is not Kind.SHEET and self._sheet:
+            message = self._as_sheet(message, content_type)
         if self._nobody is not None and self._is_everybodys(message["status"], raw, self._nobody):
             self._visitor = self._nobody
             if self._watched is not None:
                 Watched.settle(self._watched, self._nobody.consent)
-        if gated:
+        if gated or (reports and not self._kind.marked):
             leads = message["status"] in REDIRECTS
             if leads and self._leads_astray(raw):
                 await self._stay(message)
                 return
             # A redirect mostly comes without a body that would tell its kind.
-            message = self._with_gated_headers(message, page=self._kind.page and not leads)
+            message = self._with_gated_headers(message, page=self._kind.marked and not leads)
         if self._kind is Kind.OTHER:
             await self._send(message)
         elif message["status"] in WITHOUT_BODY or self._kind is Kind.UNKNOWN:
             await self._begin_untyped(message)
         else:
             await self._begin_gated(message)
+
+    def _as_sheet(self, message: Message, content_type: str) -> Message:
+        """Take for a style sheet what a page in quirks mode takes for one, but let no page be one.
+
+        A page is gated as a page, which does not hold what a style sheet would ask for.
+        """
+        if content_type and self._kind.markup:
+            kept = [header for header in message["headers"] if header[0] != b"x-content-type-options"]
+            return {**message, "headers": [*kept, (b"x-content-type-options", b"nosniff")]}
+        self._kind = Kind.SHEET
+        return message
 
     def _is_everybodys(self, status: int, raw: list[tuple[bytes, bytes]], nobody: Visitor) -> bool:
         """Tell whether caches may keep this answer for everybody, as far as the app and the kind of answer allow it.
@@ -313,9 +331,9 @@ class Responder:
         body = bytes(self._waiting)
         self._waiting = b""
         if len(body) > WHOLE_CAP:
-            if self._kind is Kind.SHEET:
+            if self._kind is not Kind.XML:
                 self._start = None
-                await self._refuse("a style sheet of more than 4 MiB cannot be gated")
+                await self._refuse(f"{self._kind.value} of more than 4 MiB cannot be gated")
             else:
                 await self._open(body, whole=not more)
             return
@@ -525,9 +543,12 @@ class Responder:
             for value in kept:
                 response.append("set-cookie", value)
         raw = response.raw
+        bases = site.rules.page(address_of(self._scope))
+        if not page:
+            # For nobody, so that it is the same for everybody: static files are often sent with a page's policy.
+            raw = headers.hold_reporting(raw, site.rules.view(frozenset()), bases=bases)
         if not page and not self._visitor.shared and self._differs(raw, cookies):
             raw = marked(raw, site=site, visitor=self._visitor, consent=consent, confirming=True, tag="").headers
-        bases = site.rules.page(address_of(self._scope))
         return {**message, "headers": headers.hold_headers(raw, site.rules.view(consent.allowed), bases=bases)}
 
 
@@ -544,7 +565,9 @@ def _told_by(names: tuple[bytes, ...], media_type: bytes | None) -> Kind | None:
     if media_type is None or not GATED_HEADERS.isdisjoint(names) or not b"".join(names).islower():
         return None
     kind = kind_of(media_type.decode("latin-1"))
-    return None if kind is Kind.HTML and b"content-encoding" in names else kind
+    if kind is Kind.HTML:
+        return None if b"content-encoding" in names else kind
+    return kind if headers.POLICIES.isdisjoint(names) else None
 
 
 def _fitted(html: bytes, page: Marked) -> bytes:
