@@ -200,7 +200,7 @@ def test_banner_says_what_runs_unasked(language: str, told: list[str], buttons: 
 @pytest.mark.parametrize("name", ["banner, new policy", "choices, given"])
 def test_a_changed_policy_is_named_and_compared(name: str) -> None:
     """Say which policy is the reason for asking again, in which version, and lead to what changed in it."""
-    links = Markup(rendered(name)).all("a", href="/privacy/policies/privacy/1...2")
+    links = Markup(rendered(name)).all("a", href="/privacy/policies/privacy/1...2?lang=en")
     assert f"{shown.ODD}, version 2" in [link.text for link in links]
     assert "What we ask for changed" not in rendered("banner, new policy")
 
@@ -388,6 +388,7 @@ def test_script_is_told_what_it_may_revive() -> None:
     (script,) = Markup(rendered("script")).all("script")
     told = {name: value for name, value in script.attributes.items() if name.startswith("data-")}
     assert told == {
+        "data-lang": "en",
         "data-prefix": "/privacy",
         "data-notice": shown.DIGEST,
         "data-status": "unknown",
