@@ -18,6 +18,11 @@ VOID = frozenset(["area", "base", "br", "col", "embed", "hr", "img", "input", "l
 PHRASING = frozenset({"a", "button", "img", "span", "strong", "svg"})
 BLOCKED = re.compile(r"cookie-?(banner|bar|consent|notice|law)|consent-?(banner|bar|popup|notice)|gdpr|onetrust|cmp")
 """What names of classes and ids look like that filter lists hide."""
+BLOCKED_ADDRESSES = re.compile(
+    r"cookie|gdpr|cmp[.-]|onetrust|consent([-_.](min|banner|dialog|manage|tracking|non-eu)|/manager|/message)"
+    r"|privacy([-_](banner|bar|consent|cookie|manager|modal|policy|popup|templates)|/(bundle|cookie)|_popup)"
+)
+"""What the general patterns of filter lists against notices look for in addresses (EasyList Cookie List)."""
 CASES = [(language, name) for language in shown.LANGUAGES for name in shown.every(language)]
 PAGES = shown.pages()
 
@@ -119,6 +124,30 @@ def test_names_do_not_look_like_what_filter_lists_block(language: str, name: str
         for value in (*element["class"].split(), element["id"]):
             assert not BLOCKED.search(value)
         assert all(one.startswith(("cst-", "consent-")) for one in element["class"].split())
+
+
+def test_addresses_do_not_look_like_what_filter_lists_block() -> None:
+    """Keep a content blocker from taking script and style away, whatever the digest in their names."""
+    for asset in load(shown.STATIC).values():
+        assert not BLOCKED_ADDRESSES.search(f"/privacy/assets/{asset.address}")
+    assert BLOCKED_ADDRESSES.search("/privacy/cookie.js")
+    assert BLOCKED_ADDRESSES.search("/privacy/assets/consent-banner.0123.js")
+
+
+def test_nothing_moves() -> None:
+    """Have no motion that somebody would have to ask to be spared."""
+    for asset in load(shown.STATIC).values():
+        if asset.name.endswith(".css"):
+            assert not re.search(rb"animation|transition|scroll-behavior", asset.data), asset.name
+        assert b"smooth" not in asset.data
+
+
+def test_a_notice_that_scrolls_can_be_scrolled_by_keyboard() -> None:
+    """Without a link in it, the text of the first layer takes the focus itself."""
+    for policies in ([], shown.banner()["policies"]):
+        page = Markup(PAGES.render("consent_banner.html", language="en", **shown.banner(policies=policies)))
+        (told,) = [element for element in page.elements if element["class"] == "cst-told"]
+        assert (told["tabindex"] == "0") is (not policies)
 
 
 @pytest.mark.parametrize(("language", "name"), CASES)

@@ -18,7 +18,8 @@ with_and_without_script = pytest.mark.parametrize("script", [True, False], ids=[
 FOCUS = """() => {
   const on = document.activeElement;
   if (!on || on === document.body || on === document.documentElement) return null;
-  const { left, top, right, bottom } = on.getBoundingClientRect(), { outlineStyle, outlineWidth } = getComputedStyle(on);
+  const { left, top, right, bottom } = on.getBoundingClientRect();
+  const { outlineStyle, outlineWidth } = getComputedStyle(on);
   const lines = [...on.getClientRects()], spread = [.1, .3, .5, .7, .9];
   const seen = lines.some((line) => spread.some((x) => spread.some((y) => {
     const hit = document.elementFromPoint(line.left + x * line.width, line.top + y * line.height);
