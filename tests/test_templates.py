@@ -144,7 +144,8 @@ def test_nothing_moves() -> None:
 
 def test_a_notice_that_scrolls_can_be_scrolled_by_keyboard() -> None:
     """Without a link in it, the text of the first layer takes the focus itself."""
-    for policies in ([], shown.banner()["policies"]):
+    linked: list[dict[str, str]] = shown.banner()["policies"]
+    for policies in ([], linked):
         page = Markup(PAGES.render("consent_banner.html", language="en", **shown.banner(policies=policies)))
         (told,) = [element for element in page.elements if element["class"] == "cst-told"]
         assert (told["tabindex"] == "0") is (not policies)
