@@ -23,13 +23,13 @@ NETWORK = {
     "downloadThroughput": 1474.56 * 1024 / 8,
     "uploadThroughput": 675 * 1024 / 8,
 }
-"""Lighthouse's slow 4G as its throttling by DevTools has it (core/config/constants.js, mobileSlow4G): milliseconds until
-an answer begins, and bytes a second."""
-QUIET = 1.2
+"""Lighthouse's slow 4G as its throttling by DevTools has it (core/config/constants.js, mobileSlow4G): milliseconds
+until an answer begins, and bytes a second."""
+QUIET = 0.8
 """How many seconds without a request and without a change of the measure end a visit."""
 _WATCH = """({ banner, reject }) => {
   const seen = window.__seen = { banner: null, lcp: null, lcpOurs: false, lcpWhat: '', cls: 0, clsOurs: 0, blocked: 0 };
-  const within = (node) => !!(node && node.nodeType && (node.nodeType === 1 ? node : node.parentElement)?.closest(banner));
+  const within = (node) => !!(node?.nodeType === 1 ? node : node?.parentElement)?.closest(banner);
   new PerformanceObserver((list) => {
     for (const entry of list.getEntries()) {
       seen.lcp = entry.startTime;
@@ -39,6 +39,7 @@ _WATCH = """({ banner, reject }) => {
   }).observe({ type: 'largest-contentful-paint', buffered: true });
   new PerformanceObserver((list) => {
     for (const entry of list.getEntries()) {
+      if (entry.hadRecentInput) continue;
       seen.cls += entry.value;
       if (entry.sources.some((one) => within(one.node))) seen.clsOurs += entry.value;
     }
@@ -119,7 +120,9 @@ class _Wire:
 
     def mine(self) -> list[str]:
         """Return the requests to the site that went over the network."""
-        return [key for key, (address, _) in self.sent.items() if address.startswith(self.own) and key not in self.cached]
+        return [
+            key for key, (address, _) in self.sent.items() if address.startswith(self.own) and key not in self.cached
+        ]
 
     def trackers(self) -> int:
         """Return how many services were asked."""
@@ -173,13 +176,16 @@ class Phone:
         )
         return found, page
 
-    def answer(self, page: Page, selector: str, *, seconds: float) -> int:
-        """Press a button of the banner; return how many services the page asks in the time that follows."""
+    def answer(self, page: Page, selector: str, *, seconds: float) -> tuple[int, float]:
+        """Press a button of the banner; return how many services the page then asks, and what layout shift follows."""
+        before: float = page.evaluate("window.__seen.cls")
         asked: set[str] = set()
-        page.on("request", lambda request: asked.add(request.url.split("/")[2]) if self.site not in request.url else None)
+        page.on(
+            "request", lambda request: asked.add(request.url.split("/")[2]) if self.site not in request.url else None
+        )
         page.locator(selector).click()
         page.wait_for_timeout(seconds * 1000)
-        return len(asked)
+        return len(asked), round(page.evaluate("window.__seen.cls") - before, 4)
 
     def banner_shows(self, path: str) -> bool:
         """Tell whether a page shows its banner; for a profile without JavaScript too."""

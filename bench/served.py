@@ -1,10 +1,10 @@
 """Serve one invented article on loopback TLS: with us, with each of four consent managers from npm, and without any.
 
 Every way gets the same article, the same six services of four purposes, the same compression (gzip at its best level)
-and the same caching (what has a version in its address, for ever). Each package is set up as its documentation says, in
-the way that costs the visitor least: the production build in one language, only the style sheets it needs, `defer`, the
-sheet at the end of the body where it holds up nothing, everything asked for by the page itself so that it comes at once.
-All services are scripts, because not every package can hold back an iframe by itself.
+and the same caching of scripts and sheets (for ever). Each package is set up as its documentation says, in the way that
+costs the visitor least: the production build in one language, only the style sheets it needs, `defer`, the sheet at the
+end of the body where it holds up nothing, and everything named by the page itself so that it comes at once. All
+services are scripts, because not every package can hold back an iframe by itself.
 """
 
 from __future__ import annotations
@@ -71,6 +71,15 @@ _PAGE = """<!doctype html>
 _PICTURE = '<figure><img src="/own/ferry.png" alt="The ferry at the quay" width="640" height="360"></figure>\n'
 _LAYOUT = b"""body{margin:0;font:1.0625rem/1.5 Georgia,serif;color:#222}header,footer{padding:1rem;background:#eee}
 article{max-width:40rem;margin:0 auto;padding:0 1rem}figure{margin:0 -1rem}img{display:block;width:100%;height:auto}
+"""
+_POLICY = """+++
+title = "{title}"
+effective = 2026-01-01
+material = true
+summary = "The first version."
++++
+
+What we do with data about you.
 """
 
 
@@ -182,7 +191,7 @@ def _policies(folder: Path) -> Path:
     for slug in ("privacy", "cookies"):
         path = folder / "policies" / slug / "1.en.md"
         path.parent.mkdir(parents=True)
-        path.write_text(f'+++\ntitle = "{slug.capitalize()} policy"\neffective = 2026-01-01\nmaterial = true\nsummary = "The first."\n+++\n\nWhat we do.\n')
+        path.write_text(_POLICY.format(title=f"{slug.capitalize()} policy"))
     return folder / "policies"
 
 
@@ -199,7 +208,9 @@ def _packaged(way: Way, folder: Path) -> dict[str, bytes]:
 def _app(folder: Path, port: int) -> ASGIApp:
     """Return the app that serves every way, each under a host of its own, and the services under theirs."""
     pages = {f"{way.name}.localhost": way for way in WAYS}
-    npm = {f"/npm/{way.name}/{name}": data for way in WAYS if way.files for name, data in _packaged(way, folder).items()}
+    npm = {
+        f"/npm/{way.name}/{name}": data for way in WAYS if way.files for name, data in _packaged(way, folder).items()
+    }
     own = {"/own/meridian.css": _LAYOUT + sheet(6_000, every=0), "/own/ferry.png": _png(640, 360)}
     types = {".js": "text/javascript", ".css": "text/css", ".png": "image/png"}
 
@@ -209,7 +220,9 @@ def _app(folder: Path, port: int) -> ASGIApp:
         way = pages.get(request.url.hostname or "")
         response: Response
         if way is None:
-            response = Response("window.loaded = 1;", media_type="text/javascript", headers={"cache-control": "no-store"})
+            response = Response(
+                "window.loaded = 1;", media_type="text/javascript", headers={"cache-control": "no-store"}
+            )
         elif (data := (npm | own).get(path)) is not None:
             kind = types[Path(path).suffix]
             response = Response(data, media_type=kind, headers={"cache-control": FOR_EVER})
@@ -256,9 +269,7 @@ def _certificate(folder: Path) -> tuple[Path, str]:
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     path.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
-    public = key.public_key().public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    public = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     return path, base64.b64encode(hashlib.sha256(public).digest()).decode()
 
 

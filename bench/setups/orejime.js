@@ -1,6 +1,5 @@
 window.orejimeConfig = {
   privacyPolicyUrl: '/policies/privacy',
-  forceBanner: true,
   cookie: { duration: 183 },
   purposes: [
     {
