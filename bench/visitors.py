@@ -2,8 +2,8 @@
 
 The same article is visited in Chromium as on a phone (360 by 640 pixels, a processor four times slower, Lighthouse's
 slow 4G), first with nothing in the cache, then after "Reject all" with the cache of that visit, then with the choice
-but an empty cache again. All ways take turns, and the median counts. Bytes are what the browser received from the site,
-the page itself and all headers included, over what the same page costs with no consent manager and nothing to hold back.
+but an empty cache again. All ways take turns, and the median counts. Bytes are what the browser received from the site:
+page and all headers included, over what the same page costs with no consent manager and nothing to hold back.
 Milliseconds are noisy on a shared machine, bytes and requests are not. How each way is set up: `bench.served`.
 """
 
