@@ -144,7 +144,11 @@ class ConsentMiddleware:
             await self.app(scope, receive, send)
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Open the ledger before the app starts, and close it after the app has ended."""
+        """Open the ledger before the app starts, and close it after the app has ended.
+
+        For an app that does not speak the protocol this goes on alone: without a shutdown the ledger's last words, a
+        checkpoint among them, would wait for the next start.
+        """
         first: Message | None = await receive()
         await asyncio.to_thread(self._start)
         if self.error is not None or self.site is None:
@@ -155,17 +159,32 @@ class ConsentMiddleware:
             return
         site = self.site
 
+        spoken = False
+
         async def receive_again() -> Message:
             nonlocal first
             message, first = first, None
             return message if message is not None else await receive()
 
         async def send_on(message: Message) -> None:
+            nonlocal spoken
+            spoken = True
             if message["type"] in _LAST_WORDS:
                 await asyncio.to_thread(site.close)
             await send(message)
 
-        await self.app(scope, receive_again, send_on)
+        try:
+            await self.app(scope, receive_again, send_on)
+        except Exception as error:
+            if spoken:
+                raise
+            # As every server takes it. Source: ASGI specification, Lifespan Protocol, "Scope".
+            logger.info("the app does not speak the lifespan protocol: %r", error)
+        if not spoken:
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await asyncio.to_thread(site.close)
+            await send({"type": "lifespan.shutdown.complete"})
 
     def _start(self) -> None:
         """Open the ledger and publish, once: in the lifespan, or at the first request where the server has none.
