@@ -12,6 +12,7 @@ from uuid import UUID
 from consent.ledger.checkpoint import Checkpoint
 from consent.ledger.entry import Appended, Draft
 from consent.ledger.merkle import Nodes
+from consent.ledger.prepared import Prepared
 from consent.ledger.tokens import Token
 
 HOUR = 3600
@@ -143,7 +144,13 @@ class Store(Nodes, Protocol):
     def close(self) -> None:
         """Let go of the database; the next use opens it again."""
 
-    def append(self, drafts: Sequence[Draft], *, now: int) -> list[Appended]:
+    def prepare(self, draft: Draft, *, now: int) -> Prepared | None:
+        """Do what can be done without the database to append a draft at about `now`; None before the first opening.
+
+        It takes no lock and waits for nothing, so that an event loop may call it.
+        """
+
+    def append(self, drafts: Sequence[Draft | Prepared], *, now: int) -> list[Appended]:
         """Append entries, durable on return, in order, at `now` (Unix seconds) or the newest entry's time if later.
 
         A draft whose request id or unique name is known appends nothing and returns the entry there is.

@@ -19,6 +19,7 @@ from typing import TypeVar
 
 from consent.errors import LedgerError, LedgerUnavailableError
 from consent.ledger.entry import Appended, Draft, rfc3339
+from consent.ledger.prepared import Prepared
 from consent.ledger.queue import Queue
 from consent.ledger.store import Store
 
@@ -44,6 +45,7 @@ class Item:
     """Hold one draft on its way to the store, and whom to tell how it went."""
 
     draft: Draft
+    prepared: Prepared | None
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Appended | None]
     honoured: bool
@@ -81,7 +83,7 @@ class Writer:
     def reset(self) -> None:
         """Begin anew: in the child of a fork there is no thread, and a lock may be held by nobody."""
         self._starting = threading.Lock()
-        self._waiting: queues.Queue[Item | None] = queues.Queue(self._capacity)
+        self._waiting: queues.SimpleQueue[Item | None] = queues.SimpleQueue()
         self._claims = threading.Lock()
         self._thread: threading.Thread | None = None
         self._stopping = False
@@ -119,13 +121,14 @@ class Writer:
         """Put a draft in line; raise LedgerUnavailableError if the line is full or the writer is closing."""
         if self._stopping:
             raise LedgerUnavailableError("the ledger is closing")
+        if self._waiting.qsize() >= self._capacity:
+            raise LedgerUnavailableError(f"{self._capacity} entries wait already")
         self.begin()
         loop = asyncio.get_running_loop()
-        item = Item(draft=draft, loop=loop, future=loop.create_future(), honoured=honoured)
-        try:
-            self._waiting.put_nowait(item)
-        except queues.Full:
-            raise LedgerUnavailableError(f"{self._capacity} entries wait already") from None
+        # Done here, while the thread waits for a commit, and not between two commits.
+        prepared = self._store.prepare(draft, now=int(self._clock()))
+        item = Item(draft=draft, prepared=prepared, loop=loop, future=loop.create_future(), honoured=honoured)
+        self._waiting.put(item)
         return item
 
     async def outcome(self, item: Item, *, patience: float) -> Appended | None:
@@ -201,7 +204,7 @@ class Writer:
             mine = [item for item in batch if not item.dropped]
             for item in mine:
                 item.taken = True
-        drafts = [item.draft for item in mine]
+        drafts = [item.prepared or item.draft for item in mine]
         answers: Sequence[Appended | LedgerUnavailableError | None]
         try:
             answers = self.attempt(lambda: self._store.append(drafts, now=int(self._clock()))) if drafts else []

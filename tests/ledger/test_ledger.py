@@ -23,6 +23,7 @@ from consent.ledger.checkpoint import Checkpoint, Signer
 from consent.ledger.database import MEMORY
 from consent.ledger.entry import Appended, Draft
 from consent.ledger.ledger import Ledger
+from consent.ledger.prepared import Prepared
 from consent.ledger.queue import Queue
 from consent.ledger.sqlite import SqliteStore
 from consent.ledger.store import Document, Revocation, Seal
@@ -44,7 +45,7 @@ class Fragile(SqliteStore):
         self.gate.set()
         self.entered = threading.Event()
 
-    def append(self, drafts: Sequence[Draft], *, now: int) -> list[Appended]:
+    def append(self, drafts: Sequence[Draft | Prepared], *, now: int) -> list[Appended]:
         """Append, unless down."""
         self.entered.set()
         self.gate.wait(30)
