@@ -34,6 +34,7 @@ from consent.ledger.store import Document, Durability, Store
 from tests.ledger.cluster import Server, replicated
 
 ORIGIN = "https://meridian.example"
+NOW = 1_795_343_400
 SIGNER = Signer("meridian.example", seed=b"b" * 32)
 NOTICE = Document(kind="notice", media_type="application/json", data=b'{"schema":1}', language="en")
 SERVICES = ("comments", "donations", "fonts", "maps", "reader-stats", "video")

@@ -200,6 +200,20 @@ class PostgresStore(PostgresShelf):
                 return appended
         raise LedgerUnavailableError(f"{self._server.place}: others were always ahead")
 
+    def reclaim(self, last: int) -> None:
+        """Drop the partitions of months of which next to nothing is left, one in a transaction; see Store."""
+        row = self._one("SELECT recorded_at FROM consent.leaf WHERE idx=%s", last)
+        until = 2**62 if row is None else row[0]
+        dropped: object = ""
+        while dropped is not None:
+            with self._server.writing() as connection:
+                # It looks at each of their rows.
+                connection.patience = None
+                try:
+                    (dropped,) = connection.execute("SELECT consent.drop_month(%s)", (until,)).fetchone() or (None,)
+                finally:
+                    connection.patience = type(connection).patience
+
     def sweep(self) -> None:
         """Do nothing: what was deleted is for the server's own vacuum."""
 
@@ -244,13 +258,15 @@ class PostgresStore(PostgresShelf):
             until = min(first + PAGE, end)
             # The times leave out the partitions of other months.
             page = self._rows(
-                "SELECT idx, hash, body FROM consent.leaf JOIN consent.entry USING (idx, recorded_at)"
-                " WHERE leaf.idx >= %s AND leaf.idx < %s AND entry.idx >= %s AND entry.idx < %s"
+                "SELECT leaf.idx, hash, coalesce(body, consent.body_dropped(leaf.idx))"
+                " FROM consent.leaf LEFT JOIN consent.entry ON entry.idx = leaf.idx"
+                " AND entry.recorded_at = leaf.recorded_at AND entry.idx >= %s AND entry.idx < %s"
                 " AND entry.recorded_at >= (SELECT recorded_at FROM consent.leaf WHERE idx=%s)"
-                " AND entry.recorded_at <= (SELECT recorded_at FROM consent.leaf WHERE idx=%s) ORDER BY idx",
-                *(first, until, first, until, first, until - 1),
+                " AND entry.recorded_at <= (SELECT recorded_at FROM consent.leaf WHERE idx=%s)"
+                " WHERE leaf.idx >= %s AND leaf.idx < %s ORDER BY leaf.idx",
+                *(first, until, first, until - 1, first, until),
             )
-            if len(page) != until - first:
+            if len(page) != until - first or any(body is None for _, _, body in page):
                 raise LedgerCorruptError(f"an entry between {first} and {until} is missing")
             for index, node, body in page:
                 yield Stored(index=index, leaf_hash=node, body=body or None)

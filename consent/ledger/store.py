@@ -181,6 +181,12 @@ class Store(Nodes, Protocol):
         Entries with a unique name must not be among them. What is left in the files is for `sweep`.
         """
 
+    def reclaim(self, last: int) -> None:
+        """Give the room of bodies that were pruned back to the disk, as far as they lie before index `last`.
+
+        Every place of the log stays, and all that was not pruned. To be used by who prunes, not by the site.
+        """
+
     def sweep(self) -> None:
         """Take out of the files what erasing or pruning left in them, if anything, and if no reader is in the way."""
 

@@ -25,6 +25,10 @@ from consent.ledger.store import Store
 
 BATCH = 512
 """The most entries in one commit."""
+WORTH = 128
+"""Entries that are worth a commit while more of them come."""
+LULL = 0.001
+"""Seconds without a new entry after which a commit waits for no more of them."""
 TURN = 16
 """The most queue files delivered between two commits, so that visitors need not wait for all of them."""
 TICK = 1.0
@@ -89,6 +93,7 @@ class Writer:
         self._stopping = False
         self._retry_at = 0.0
         self._more = False
+        self._busy = 0
         self._counting = threading.Lock()
         self._gap = _Gap()
 
@@ -189,6 +194,9 @@ class Writer:
         stop = False
         with contextlib.suppress(queues.Empty):
             item = self._waiting.get(timeout=0 if self._more else TICK)
+            # Whoever waited at the last commit, or was answered by it, may come again. Many are taken in two halves, of
+            # which one arrives while the other is committed; whoever is alone waits for nobody.
+            enough = max(min(self._busy, WORTH), self._busy // 2)
             while True:
                 if item is None:
                     stop = True
@@ -196,7 +204,8 @@ class Writer:
                     batch.append(item)
                 if len(batch) >= BATCH and not stop:
                     break
-                item = self._waiting.get_nowait()
+                wanted = len(batch) < enough and not stop
+                item = self._waiting.get(timeout=LULL) if wanted else self._waiting.get_nowait()
         return batch, stop
 
     def _write(self, batch: list[Item]) -> None:
@@ -212,6 +221,7 @@ class Writer:
             if honoured := [item.draft for item in mine if item.honoured]:
                 self.keep(honoured)
             answers = [None if item.honoured else error for item in mine]
+        self._busy = len(batch) + self._waiting.qsize()
         by_loop = defaultdict(list)
         for item, answer in zip(mine, answers, strict=True):
             by_loop[item.loop].append((item.future, answer))
