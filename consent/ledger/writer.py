@@ -35,10 +35,6 @@ TICK = 1.0
 """Seconds between two looks at what else is to be done."""
 RETRY = 1.0
 """Seconds before a store that failed is tried again."""
-RECORD_PATIENCE = 10.0
-"""Seconds a grant waits for its turn."""
-HONOUR_PATIENCE = 2.0
-"""Seconds a refusal or withdrawal waits before it is queued on disk."""
 
 log = logging.getLogger("consent.ledger")
 T = TypeVar("T")

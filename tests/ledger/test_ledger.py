@@ -601,8 +601,8 @@ def test_proofs(make_ledger: MakeLedger, make_draft: MakeDraft) -> None:
         proof=proof.path,
         root=proof.checkpoint.root,
     )
-    consistency = ledger.consistency(old=old.size, new=proof.checkpoint.size)
     new = proof.checkpoint
+    consistency = merkle.consistency_proof(ledger.store, old=old.size, new=new.size)
     assert merkle.consistent(old=1, old_root=old.root, new=5, new_root=new.root, proof=consistency)
     with pytest.raises(ValueError, match="has no leaf 9"):
         ledger.inclusion(9)
