@@ -26,7 +26,9 @@ _TURNS = 100
 _SIZE = b"SELECT idx + 1 FROM consent.leaf ORDER BY idx DESC LIMIT 1"
 _APPEND = "SELECT idx, hash, record, recorded_at FROM consent.append(%s, %s, %b, %b, %b, %b, %b, %b, %b::bigint[], %b)"
 _ERASE = "SELECT idx, hash, record, recorded_at FROM consent.erase(%s, %s, %b, %b, %b, %s, %b, %b, %s::bigint[])"
-_PRUNE = "SELECT idx, hash, record, recorded_at FROM consent.prune(%s, %s, %b, %b, %b, %s, %s::bigint[], %s::bigint[])"
+_PRUNE = (
+    "SELECT idx, hash, record, recorded_at FROM consent.prune(%s, %s, %b, %b, %b, %s, %s, %s::bigint[], %s::bigint[])"
+)
 
 
 class PostgresStore(PostgresShelf):
@@ -170,7 +172,7 @@ class PostgresStore(PostgresShelf):
         return self._counted(
             "SELECT count(*) FROM consent.entry JOIN unnest(%s::bigint[], %s::bigint[]) AS given (first, last)"
             " ON idx >= given.first AND idx < given.last WHERE body <> ''",
-            *([firsts, lasts], _PRUNE, (firsts, lasts)),
+            *([firsts, lasts], _PRUNE, (draft.unique or "", firsts, lasts)),
             draft=draft,
             now=now,
         )

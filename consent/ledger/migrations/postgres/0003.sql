@@ -11,10 +11,13 @@ AS $$
     SELECT ''::bytea FROM consent.dropped WHERE dropped.first <= place AND place < dropped.last LIMIT 1
 $$;
 
--- As before, and never while a partition is being dropped.
-CREATE OR REPLACE FUNCTION consent.prune(
+DROP FUNCTION consent.prune(text, bigint, uuid, bytea, bytea, bigint, bigint[], bigint[]);
+
+-- As before, and never while a partition is being dropped; and with the name under which the log reports what was pruned,
+-- without which it looked lost.
+CREATE FUNCTION consent.prune(
     durability text, made_at bigint, new_record uuid, new_hash bytea, new_body bytea,
-    counted bigint, firsts bigint[], lasts bigint[]
+    counted bigint, new_name text, firsts bigint[], lasts bigint[]
 ) RETURNS SETOF consent.leaf LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -25,7 +28,7 @@ BEGIN
     PERFORM pg_advisory_xact_lock(1131367530);
     SELECT * INTO appended FROM consent.append(
         durability, made_at, ARRAY[new_record], ARRAY[new_hash], ARRAY[new_body],
-        ARRAY[''::bytea], ARRAY[''::bytea], ARRAY[''::bytea], ARRAY[0::bigint], ARRAY['']
+        ARRAY[''::bytea], ARRAY[''::bytea], ARRAY[''::bytea], ARRAY[0::bigint], ARRAY[new_name]
     );
     IF appended.idx >= 0 THEN
         UPDATE consent.entry SET body = '' FROM unnest(firsts, lasts) AS given (first, last)
@@ -93,4 +96,8 @@ BEGIN
 END
 $$;
 
-REVOKE ALL ON FUNCTION consent.drop_month, consent.body_dropped FROM PUBLIC;
+INSERT INTO consent.publication
+SELECT 'pruned/' || leaf.record, leaf.idx FROM consent.entry JOIN consent.leaf USING (idx, recorded_at)
+WHERE position('"kind":"pruned"'::bytea IN entry.body) > 0;
+
+REVOKE ALL ON FUNCTION consent.prune, consent.drop_month, consent.body_dropped FROM PUBLIC;
