@@ -5,7 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 
-ALL = ("bench.middleware", "bench.gate", "bench.streams", "bench.choices", "bench.ledger", "bench.visitors")
+ALL = (
+    "bench.middleware",
+    "bench.gate",
+    "bench.streams",
+    "bench.choices",
+    "bench.ledger",
+    "bench.growth",
+    "bench.exports",
+    "bench.visitors",
+)
 
 
 def main() -> int:

@@ -1,41 +1,36 @@
-"""Measure the ledger: appends beside one commit a record, export and verification with peak memory.
+"""Measure acknowledged appends a second: `python -m bench.ledger`.
 
-    python bench/ledger.py [ENTRIES]
-
-Wall and processor time are both shown, since only the second means much on a machine that others use.
+SQLite, and PostgreSQL alone and with a standby it waits for; the store by itself and the ledger with so many visitors
+in flight, beside one commit a row and beside raw batches. Wall and processor time of this process are both shown, since
+only the second means much on a machine that others use.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
-import json
-import shutil
+import sqlite3
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from functools import partial
 from pathlib import Path
 
-from consent import verify
-from consent.ledger.bundle import write_bundle
 from consent.ledger.checkpoint import Signer
 from consent.ledger.entry import Draft
-from consent.ledger.formats import FORMATS, pieces
 from consent.ledger.ledger import Ledger
-from consent.ledger.merkle import Frontier, leaf_hash
 from consent.ledger.postgres import PostgresStore
-from consent.ledger.selection import Selection
 from consent.ledger.sqlite import SqliteStore
 from consent.ledger.store import Document, Durability, Store
-from tests.ledger.cluster import Server, replicated
+from tests.ledger.cluster import Server, replicated, running
 
 ORIGIN = "https://meridian.example"
+NOW = 1_795_343_400
 SIGNER = Signer("meridian.example", seed=b"b" * 32)
 NOTICE = Document(kind="notice", media_type="application/json", data=b'{"schema":1}', language="en")
+BODY = bytes(900)
+FLIGHTS = (1, 64, 256, 1024)
 SERVICES = ("comments", "donations", "fonts", "maps", "reader-stats", "video")
 
 
@@ -45,7 +40,7 @@ def draft(number: int) -> Draft:
     answers = {service: not refused and (number >> place) & 1 == 0 for place, service in enumerate(SERVICES)}
     return Draft(
         kind="consent",
-        decided_at=1_795_343_400 + number // 100,
+        decided_at=NOW + number // 100,
         subject=None if refused else number.to_bytes(16, "big"),
         content={
             "status": "refused" if refused else "given",
@@ -70,7 +65,7 @@ def measured(what: str, *, count: int) -> Iterator[None]:
     wall, cpu = time.perf_counter(), time.process_time()
     yield
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    print(f"{what:<44} {count / wall:>10,.0f} /s wall {count / cpu:>10,.0f} /s processor")
+    print(f"{what:<44} {count / wall:>10,.0f} /s wall {count / cpu:>10,.0f} /s processor", flush=True)
 
 
 def store_in(folder: Path, *, name: str) -> SqliteStore:
@@ -78,26 +73,27 @@ def store_in(folder: Path, *, name: str) -> SqliteStore:
     return SqliteStore(folder / name, origin=ORIGIN)
 
 
-def bench_store(folder: Path) -> None:
-    """Compare one commit a record with 64 in a commit."""
-    for size, count in ((1, 1_000), (64, 16_000), (512, 30_000)):
-        drafts = [draft(number) for number in range(count)]
-        with closing(store_in(folder, name=f"store-{size}.db")) as store:
+def bench_store(make: Callable[[str], Store], *, what: str, count: int) -> None:
+    """Compare one commit a record with many in a commit."""
+    for size in (1, 64, 512):
+        drafts = [draft(number) for number in range(count if size > 1 else max(1, count // 16))]
+        with closing(make(f"store-{size}.db")) as store:
             store.open()
-            with measured(f"store, {size} in a commit", count=count):
-                for first in range(0, count, size):
-                    store.append(drafts[first : first + size], now=1_795_343_400)
+            with measured(f"{what}, {size} in a commit", count=len(drafts)):
+                for first in range(0, len(drafts), size):
+                    store.append(drafts[first : first + size], now=NOW)
 
 
-def bench_ledger(what: str, *, make: Callable[[str], Store]) -> None:
+def bench_ledger(what: str, *, make: Callable[[str], Store], count: int, flights: Sequence[int]) -> None:
     """Record from coroutines, so many in flight, with the time each waits."""
-    for flight, count in ((1, 1_000), (64, 16_000), (256, 32_000)):
+    for flight in flights:
+        total = max(flight, count if flight > 1 else count // 16)
         ledger = Ledger(make(f"ledger-{flight}.db"), signer=SIGNER)
         ledger.start()
         waits: list[float] = []
 
-        async def visitor(first: int, *, flight: int = flight, count: int = count, ledger: Ledger = ledger) -> None:
-            for number in range(first, count, flight):
+        async def visitor(first: int, *, flight: int = flight, total: int = total, ledger: Ledger = ledger) -> None:
+            for number in range(first, total, flight):
                 started = time.perf_counter()
                 await ledger.record(draft(number))
                 waits.append(time.perf_counter() - started)  # noqa: B023 - read before the next round
@@ -105,130 +101,84 @@ def bench_ledger(what: str, *, make: Callable[[str], Store]) -> None:
         async def crowd(*, flight: int = flight) -> None:
             await asyncio.gather(*[visitor(first) for first in range(flight)])
 
-        with measured(f"{what}, {flight} in flight", count=count):
+        with measured(f"{what}, {flight} in flight", count=total):
             asyncio.run(crowd())
         cuts = statistics.quantiles(waits, n=100)
-        print(f"{'':<44} p50 {cuts[49] * 1e3:.2f} ms, p99 {cuts[98] * 1e3:.2f} ms")
+        print(f"{'':<44} p50 {cuts[49] * 1e3:.2f} ms, p99 {cuts[98] * 1e3:.2f} ms", flush=True)
         ledger.close()
 
 
-def bench_postgres() -> None:
+def bench_postgres(*, count: int, flights: Sequence[int]) -> None:
     """Record in PostgreSQL, alone and with a standby to wait for, beside one commit a row and beside raw batches."""
+    with running() as server:
+        compare(server, what="PostgreSQL alone", durability=Durability.SINGLE, count=count, flights=flights)
     with replicated() as (primary, *_):
-        for what, names in (("alone", ""), ("standby", "ANY 1 (b, c)")):
-            primary.configure(synchronous_standby_names=names)
-            durability = Durability.SYNCHRONOUS if names else Durability.SINGLE
-            bench_rows(primary, what=f"rows, {what}")
-
-            def make(name: str, *, durability: Durability = durability) -> Store:
-                return PostgresStore(primary.address(primary.database()), origin=ORIGIN, durability=durability)
-
-            bench_ledger(f"PostgreSQL, {what}", make=make)
-            drafts = [draft(number) for number in range(51_200)]
-            with closing(make("store")) as store:
-                store.open()
-                with measured(f"PostgreSQL, {what}, 512 in a statement", count=len(drafts)):
-                    for first in range(0, len(drafts), 512):
-                        store.append(drafts[first : first + 512], now=1_795_343_400)
+        what = "PostgreSQL + standby"
+        compare(primary, what=what, durability=Durability.SYNCHRONOUS, count=count, flights=flights)
 
 
-def bench_rows(server: Server, *, what: str) -> None:
+def compare(server: Server, *, what: str, durability: Durability, count: int, flights: Sequence[int]) -> None:
+    """Insert rows without a ledger, then append to a store, then record from coroutines."""
+
+    def make(_: str) -> Store:
+        return PostgresStore(server.address(server.database()), origin=ORIGIN, durability=durability)
+
+    bench_rows(server, what=what, count=count)
+    bench_store(make, what=what, count=count)
+    bench_ledger(what, make=make, count=count, flights=flights)
+
+
+def bench_rows(server: Server, *, what: str, count: int) -> None:
     """Insert rows of the size of an entry without any ledger: one in a commit, and 512."""
-    body = bytes(900)
+    few = max(1, count // 16)
     with server.connect(server.database()) as connection:
         connection.execute("CREATE TABLE raw (number bigint PRIMARY KEY, body bytea)")
-        with measured(f"{what}, one commit each", count=500):
-            for number in range(500):
-                connection.execute("INSERT INTO raw VALUES (%s, %s)", (number, body))
-        with measured(f"{what}, 512 in a statement", count=51_200):
-            for first in range(500, 51_700, 512):
+        with measured(f"{what}, rows, one commit each", count=few):
+            for number in range(few):
+                connection.execute("INSERT INTO raw VALUES (%s, %s)", (number, BODY))
+        with measured(f"{what}, rows, 512 in a statement", count=count):
+            for first in range(few, few + count, 512):
+                numbers = list(range(first, min(first + 512, few + count)))
                 connection.execute(
-                    "INSERT INTO raw SELECT * FROM unnest(%b::bigint[], %b)",
-                    (list(range(first, first + 512)), [body] * 512),
+                    "INSERT INTO raw SELECT * FROM unnest(%b::bigint[], %b)", (numbers, [BODY] * len(numbers))
                 )
 
 
-def fill(folder: Path, *, count: int) -> None:
-    """Fill a ledger for the exports."""
-    with closing(store_in(folder, name="full.db")) as store:
-        store.archive(NOTICE)
-        for first in range(0, count, 1_000):
-            store.append([draft(number) for number in range(first, min(first + 1_000, count))], now=1_795_343_400)
-
-
-def stage(name: str, folder: Path) -> None:
-    """Do one stage in a process of its own, so that its peak memory is its own."""
-    store = store_in(folder, name="full.db")
-    count = store.head().size
-    sink = folder / name
-    stages: dict[str, Callable[[], object]] = {
-        "nothing": lambda: None,
-        **{form: partial(to_file, store, sink, form=form) for form in FORMATS},
-        "sqlite3": lambda: by_sqlite(folder),
-        "bundle": lambda: write_bundle(Ledger(store, signer=SIGNER), sink),
-        "leaves": lambda: leaves(folder / "bundle"),
-        "verify": lambda: report(folder / "bundle"),
-    }
-    with measured(f"{name} of {count:,} entries", count=count):
-        stages[name]()
-    store.close()
-    # Not ru_maxrss, which a process inherits from the one that started it.
-    status = Path("/proc/self/status").read_text()
-    print(f"{'':<44} peak memory {int(status.partition('VmHWM:')[2].split()[0]) / 1024:.0f} MB")
-
-
-def to_file(store: SqliteStore, path: Path, *, form: str) -> None:
-    """Export everything in one form."""
-    ledger = Ledger(store, signer=SIGNER)
-    checkpoint, everything = ledger.seal(), Selection()
-    places = everything.places(store, of=everything.span(store, size=checkpoint.size))
-    with path.open("wb") as out:
-        for piece in pieces(store, form=form, places=places, checkpoint=checkpoint):
-            out.write(piece)
-
-
-def by_sqlite(folder: Path) -> None:
-    """Let SQLite's own shell write the same bytes as CSV, to compare with; nothing where it is not installed."""
-    shell = shutil.which("sqlite3")
-    if shell is None:
-        print("the sqlite3 shell is not installed")
-        return
-    with (folder / "shell.csv").open("wb") as out:
-        words = [shell, "-readonly", "-csv", str(folder / "full.db"), "SELECT idx, CAST(body AS text) FROM entry"]
-        subprocess.run(words, stdout=out, check=True)  # noqa: S603 - a program of the system
-
-
-def leaves(bundle: Path) -> None:
-    """Compute the root of the entries alone, as the least that any verification does."""
-    tree = Frontier()
-    with (bundle / "entries.jsonl").open("rb") as entries:
-        for line in entries:
-            tree.append(leaf_hash(line[:-1]))
-    proof = json.loads((bundle / "proof.json").read_bytes())
-    if tree.size != proof["size"]:
-        raise SystemExit("the bundle is not whole")
-
-
-def report(bundle: Path) -> None:
-    """Verify everything."""
-    if problems := verify.verify(bundle, key=verify.Key.read(SIGNER.verifier.text)).problems:
-        raise SystemExit(str(problems))
+def bench_rows_sqlite(folder: Path, *, count: int) -> None:
+    """Insert rows of the size of an entry into a file as durable as a ledger's: one in a commit, and 512."""
+    few = max(1, count // 16)
+    with closing(sqlite3.connect(folder / "raw.db", isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL").fetchall()
+        connection.execute("PRAGMA synchronous=FULL").fetchall()
+        connection.execute("CREATE TABLE raw (number integer PRIMARY KEY, body blob)")
+        with measured("SQLite, rows, one commit each", count=few):
+            for number in range(few):
+                connection.execute("INSERT INTO raw VALUES (?, ?)", (number, BODY))
+        with measured("SQLite, rows, 512 in a commit", count=count):
+            for first in range(few, few + count, 512):
+                connection.execute("BEGIN")
+                rows = [(number, BODY) for number in range(first, min(first + 512, few + count))]
+                connection.executemany("INSERT INTO raw VALUES (?, ?)", rows)
+                connection.execute("COMMIT")
 
 
 def main() -> None:
-    """Run everything, or one stage where it is named."""
-    if len(sys.argv) == 3:
-        stage(sys.argv[1], Path(sys.argv[2]))
-        return
-    count = int(sys.argv[1]) if len(sys.argv) == 2 else 100_000
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        bench_store(folder)
-        bench_ledger("SQLite", make=lambda name: store_in(folder, name=name))
-        bench_postgres()
-        fill(folder, count=count)
-        for stage_name in ("nothing", *FORMATS, "sqlite3", "bundle", "leaves", "verify"):
-            subprocess.run([sys.executable, __file__, stage_name, name], check=True)  # noqa: S603 - our own file
+    """Run everything, or a part."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--entries", type=int, default=16_000, help="appends for one figure (16000)", metavar="N")
+    parser.add_argument("--flights", type=int, nargs="+", default=FLIGHTS, help="how many at once", metavar="N")
+    parser.add_argument("--only", choices=("sqlite", "postgres"), nargs="+", default=("sqlite", "postgres"))
+    args = parser.parse_args()
+    if "sqlite" in args.only:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            bench_store(lambda name: store_in(folder, name=name), what="SQLite", count=args.entries)
+            bench_rows_sqlite(folder, count=args.entries)
+            bench_ledger(
+                "SQLite", make=lambda name: store_in(folder, name=name), count=args.entries, flights=args.flights
+            )
+    if "postgres" in args.only:
+        bench_postgres(count=args.entries, flights=args.flights)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ import time
 from consent.cli.opened import existing_ledger
 from consent.errors import LedgerUnavailableError
 from consent.ledger import code
-from consent.ledger.ledger import REASONS, Ledger
+from consent.ledger.erasures import REASONS
+from consent.ledger.ledger import Ledger
 from consent.settings import ConsentSettings
 
 TERMINAL = "/dev/tty"

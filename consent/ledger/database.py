@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from consent.errors import ConfigurationError, LedgerCorruptError, LedgerUnavailableError
-from consent.ledger.transfer import COPYING
+from consent.ledger.identity import refuse_newer, refuse_other
 
 MEMORY = ":memory:"
 KEY_SUFFIX = ".key"
@@ -182,28 +182,11 @@ class Database:
             connection.execute(f"PRAGMA {pragma}").fetchall()
         scripts = migrations()
         done = _number(connection, "PRAGMA user_version")
-        if done > len(scripts):
-            raise ConfigurationError(
-                f"this ledger was made by a newer version (schema {done}, known are {len(scripts)})",
-                place=self.place,
-                remedy="Upgrade asgi-consent",
-            )
+        refuse_newer(done, known=len(scripts), place=self.place)
         if done < len(scripts):
             self._migrate(connection, scripts=scripts)
         settings: dict[str, bytes] = dict(connection.execute("SELECT name, value FROM setting"))
-        origin = settings["origin"].decode()
-        if origin != self._origin:
-            raise ConfigurationError(
-                f"this ledger belongs to {origin!r}, not to {self._origin!r}",
-                place=self.place,
-                remedy="Put its origin first in `origins`, or use a new ledger",
-            )
-        if COPYING in settings and not self._copying:
-            raise ConfigurationError(
-                "a copy into this ledger is not finished", place=self.place, remedy="Run `consent ledger copy` again"
-            )
-        if self.settings and self.settings != settings:
-            raise LedgerUnavailableError(f"{self.place}: another ledger lies there now")
+        refuse_other(settings, before=self.settings, origin=self._origin, copying=self._copying, place=self.place)
         self.settings = settings
 
     def _migrate(self, connection: sqlite3.Connection, *, scripts: Sequence[str]) -> None:

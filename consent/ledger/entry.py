@@ -6,6 +6,7 @@ import functools
 import hashlib
 import hmac
 import re
+import secrets
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -113,7 +114,7 @@ class Draft:
     kind: str
     content: Mapping[str, Any]
     decided_at: int | None = None
-    request_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    request_id: str = field(default_factory=lambda: secrets.token_hex(16))
     subject: bytes | None = field(default=None, repr=False)
     revokes: bool = False
     ends: bool = False

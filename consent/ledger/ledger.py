@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
-import hmac
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -22,6 +20,7 @@ from consent.errors import (
 from consent.ledger import merkle
 from consent.ledger.checkpoint import Checkpoint, Signer
 from consent.ledger.entry import Appended, Draft
+from consent.ledger.erasures import REASONS, Erasures
 from consent.ledger.outside import Outside
 from consent.ledger.publisher import Outlets, Publisher
 from consent.ledger.queue import Queue
@@ -43,9 +42,6 @@ RECORD_PATIENCE = 10.0
 """Seconds a grant waits for its turn."""
 HONOUR_PATIENCE = 2.0
 """Seconds a refusal or withdrawal waits before it is queued on disk."""
-
-REASONS = ("visitor", "request", "account-closed", "court-order", "mistake", "test")
-"""Why the entries about somebody may be erased: codes, so that no name slips into the log."""
 
 log = logging.getLogger("consent.ledger")
 
@@ -83,7 +79,9 @@ class Ledger:
         capacity: int = 10_000,
     ) -> None:
         self.store = store
-        self._sealer = Sealer(store, signer=signer, outside=None if outside is None else Outside(outside))
+        kept = None if outside is None else Outside(outside)
+        self._sealer = Sealer(store, signer=signer, outside=kept)
+        self._erasures = Erasures(store, outside=kept, clock=clock)
         self._publisher = Publisher(store, outlets, clock=clock)
         self._queue = None if queue_dir is None else Queue(queue_dir)
         self._clock = clock
@@ -198,7 +196,7 @@ class Ledger:
                 self._writer.attempt(lambda: self._totals.hand_over(self.store))
             if now >= self._erase_at and not last:
                 self._erase_at = now + ERASURES
-                self._writer.attempt(self._erase_again)
+                self._writer.attempt(self._erasures.make_again)
             if now >= self._seal_at or last:
                 self._seal_at = now + self._interval
                 self._writer.attempt(self._seal)
@@ -239,22 +237,6 @@ class Ledger:
         with contextlib.suppress(VerificationError):
             if not self._said:
                 self._publisher.turn(self._sealer.opened)
-
-    def _erase_again(self) -> None:
-        """Erase what a restored backup has brought back."""
-        outside = self._sealer.outside
-        try:
-            if outside is None or not outside.erasures().keys() - self.store.erased():
-                return
-            with outside.locked():
-                listed, known = outside.erasures(), self.store.erased()
-                again = {key: before for key, before in listed.items() if key not in known}
-                if again:
-                    log.warning("%d erasures are made again: a backup was restored", len(again))
-                    draft = Draft(kind="erased", content={"reason": "restored"}, decided_at=int(self._clock()))
-                    self.store.erase_again(again, draft=draft, now=int(self._clock()))
-        except (LedgerCorruptError, OutsideError) as error:
-            log.error("it is not known whether a restored backup has brought back what was erased: %s", error)
 
     # --- reading, and what happens outside a visit
 
@@ -323,7 +305,7 @@ class Ledger:
             # What waits in the queue may be about this id, and must not come back after it.
             with contextlib.suppress(OSError):
                 self._writer.deliver(wait=True)
-            return self._writer.attempt(lambda: self._erase(draft))
+            return self._writer.attempt(lambda: self._erasures.make(draft))
         except LedgerUnavailableError:
             try:
                 if self._queue is None:
@@ -333,22 +315,6 @@ class Ledger:
                 raise LedgerUnavailableError(f"an erasure can neither be made nor queued: {error}") from error
             return None
 
-    def _erase(self, draft: Draft) -> Appended:
-        if draft.subject is None:
-            raise ValueError("an erasure is about somebody")
-        outside, before = self._sealer.outside, draft.revoked_before or 0
-        if outside is None:
-            return self.store.erase(draft.subject, draft=draft, now=int(self._clock()))
-        key = hmac.digest(self.store.revocation_key(), draft.subject, hashlib.sha256)
-        try:
-            # Listed first: one that is listed and not done is made up for, one that is done and not listed never.
-            with outside.locked():
-                if before > outside.erasures().get(key, 0):
-                    outside.add_erasure(key, before=before)
-        except (LedgerCorruptError, OutsideError) as error:
-            log.error("an erasure is made, but no restored backup will know of it: %s", error)
-        return self.store.erase(draft.subject, draft=draft, now=int(self._clock()))
-
     def _deliver(self, drafts: Sequence[Draft]) -> None:
         """Record what was queued, in order."""
         waiting: list[Draft] = []
@@ -356,7 +322,7 @@ class Ledger:
             if draft.kind == "erased":
                 self.store.append(waiting, now=int(self._clock()))
                 waiting = []
-                self._erase(draft)
+                self._erasures.make(draft)
             else:
                 waiting.append(draft)
         if waiting:
@@ -374,7 +340,7 @@ class Ledger:
 
     def resume(self) -> list[Appended]:
         """Sign again after a backup was restored or the key was lost; see Sealer."""
-        self._erase_again()
+        self._erasures.make_again()
         return self._sealer.resume(now=int(self._clock()))
 
     def rotate(self, successor: Signer) -> Checkpoint:
@@ -412,7 +378,3 @@ class Ledger:
         path = merkle.inclusion_proof(self.store, index=index, size=checkpoint.size)
         (body,) = self.store.entries(index, last=index + 1)
         return Inclusion(index=index, body=body, path=tuple(path), checkpoint=checkpoint)
-
-    def consistency(self, *, old: int, new: int) -> list[bytes]:
-        """Return the proof that the ledger of `new` entries begins with that of `old` entries."""
-        return merkle.consistency_proof(self.store, old=old, new=new)

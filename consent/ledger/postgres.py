@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,8 +10,9 @@ from uuid import UUID
 from consent.errors import LedgerCorruptError, LedgerUnavailableError, VerificationError
 from consent.ledger import merkle
 from consent.ledger.checkpoint import Checkpoint
-from consent.ledger.entry import Appended, Draft, leaf, pseudonym
+from consent.ledger.entry import Appended, Draft
 from consent.ledger.postgres_shelf import PostgresShelf
+from consent.ledger.prepared import Prepared
 from consent.ledger.server import Server
 from consent.ledger.store import Durability, Head, Seal, Stored
 
@@ -27,7 +26,9 @@ _TURNS = 100
 _SIZE = b"SELECT idx + 1 FROM consent.leaf ORDER BY idx DESC LIMIT 1"
 _APPEND = "SELECT idx, hash, record, recorded_at FROM consent.append(%s, %s, %b, %b, %b, %b, %b, %b, %b::bigint[], %b)"
 _ERASE = "SELECT idx, hash, record, recorded_at FROM consent.erase(%s, %s, %b, %b, %b, %s, %b, %b, %s::bigint[])"
-_PRUNE = "SELECT idx, hash, record, recorded_at FROM consent.prune(%s, %s, %b, %b, %b, %s, %s::bigint[], %s::bigint[])"
+_PRUNE = (
+    "SELECT idx, hash, record, recorded_at FROM consent.prune(%s, %s, %b, %b, %b, %s, %s, %s::bigint[], %s::bigint[])"
+)
 
 
 class PostgresStore(PostgresShelf):
@@ -85,41 +86,42 @@ class PostgresStore(PostgresShelf):
 
     # --- the log
 
-    def append(self, drafts: Sequence[Draft], *, now: int) -> list[Appended]:
+    def prepare(self, draft: Draft, *, now: int) -> Prepared | None:
+        """Make the bytes of an entry; see Store."""
+        key = self._server.settings.get("record_key")
+        now = max(now, self._newest)
+        return None if key is None else Prepared(draft, key=key, origin=self._origin, now=now)
+
+    def append(self, drafts: Sequence[Draft | Prepared], *, now: int) -> list[Appended]:
         """Append entries in one statement, which takes the head of the log while it runs; see Store."""
         if not drafts:
             return []
-        records = [self._record(draft) for draft in drafts]
-        first = {record: draft for draft, record in zip(reversed(drafts), reversed(records), strict=True)}
-        unique = [(record, first[record]) for record in dict.fromkeys(records)]
-        salts = [b"" if draft.subject is None else secrets.token_bytes(16) for _, draft in unique]
+        prepared = [one if isinstance(one, Prepared) else self._prepared(one, now=now) for one in drafts]
+        # Of several with one record id the first counts.
+        unique = list({one.record: one for one in reversed(prepared)}.values())[::-1]
+        about = [one.draft for one in unique]
+        records = [one.record for one in unique]
         beside = (
-            [draft.subject or b"" for _, draft in unique],
-            salts,
+            [draft.subject or b"" for draft in about],
+            [one.salt for one in unique],
             [
                 b"" if draft.subject is None or draft.revoked_before is None else self._keyed(draft.subject)
-                for _, draft in unique
+                for draft in about
             ],
-            [draft.revoked_before or 0 for _, draft in unique],
-            [draft.unique or "" for _, draft in unique],
+            [draft.revoked_before or 0 for draft in about],
+            [draft.unique or "" for draft in about],
         )
 
         def made(recorded_at: int) -> tuple[Any, ...]:
-            bodies = [
-                leaf(
-                    draft,
-                    record=record,
-                    origin=self._origin,
-                    recorded_at=recorded_at,
-                    subject=None if draft.subject is None else pseudonym(draft.subject, salt=salt),
-                )
-                for (record, draft), salt in zip(unique, salts, strict=True)
-            ]
-            hashes = [merkle.leaf_hash(body) for body in bodies]
-            return ([record for record, _ in unique], hashes, bodies, *beside)
+            whole = [one.at(recorded_at) for one in unique]
+            return (records, [node for _, node in whole], [body for body, _ in whole], *beside)
 
         known = {one.record: one for one in self._stamped(_APPEND, made, now=now)}
-        return [known[record] for record in records]
+        return [known[one.record] for one in prepared]
+
+    def _prepared(self, draft: Draft, *, now: int) -> Prepared:
+        key = self._settings()["record_key"]
+        return Prepared(draft, key=key, origin=self._origin, now=max(now, self._newest))
 
     def _stamped(self, query: str, made: Any, *, now: int) -> list[Appended]:
         """Run a statement that appends, at a time before which nothing was recorded."""
@@ -141,12 +143,6 @@ class PostgresStore(PostgresShelf):
             with self._server.writing() as connection:
                 connection.execute("SELECT consent.make_months(%s, %s)", (recorded_at, recorded_at + AHEAD))
             self._made_until = recorded_at + AHEAD
-
-    def _record(self, draft: Draft) -> UUID:
-        # Made from the request id, so that one index serves both; the key keeps anybody from making the way back.
-        name = f"request {draft.request_id}" if draft.unique is None else f"unique {draft.unique}"
-        key = self._settings()["record_key"]
-        return UUID(bytes=hashlib.blake2b(name.encode(), key=key, digest_size=16).digest(), version=4)
 
     def erase(self, consent_id: bytes, *, draft: Draft, now: int) -> Appended:
         """Delete the rows about a consent id and append `draft`, which names how many there were; see Store."""
@@ -176,7 +172,7 @@ class PostgresStore(PostgresShelf):
         return self._counted(
             "SELECT count(*) FROM consent.entry JOIN unnest(%s::bigint[], %s::bigint[]) AS given (first, last)"
             " ON idx >= given.first AND idx < given.last WHERE body <> ''",
-            *([firsts, lasts], _PRUNE, (firsts, lasts)),
+            *([firsts, lasts], _PRUNE, (draft.unique or "", firsts, lasts)),
             draft=draft,
             now=now,
         )
@@ -185,17 +181,17 @@ class PostgresStore(PostgresShelf):
         self, counting: str, counted: Sequence[Any], query: str, given: Sequence[Any], *, draft: Draft, now: int
     ) -> Appended:
         """Append a draft with the count of what its statement deletes; once more where that changed meanwhile."""
-        record = self._record(draft)
         for _ in range(_TURNS):
             row = self._one(counting, *counted)
             count = row[0] if row else 0
             # The entry about it is nobody's: with a subject it would itself be what is to be forgotten.
             content = {**draft.content, "count": count}
             whole = replace(draft, content=content, subject=None, revokes=False, ends=False)
+            prepared = self._prepared(whole, now=now)
 
-            def made(recorded_at: int, whole: Draft = whole, count: int = count) -> tuple[Any, ...]:
-                body = leaf(whole, record=record, origin=self._origin, recorded_at=recorded_at, subject=None)
-                return (record, merkle.leaf_hash(body), body, count, *given)
+            def made(recorded_at: int, one: Prepared = prepared, count: int = count) -> tuple[Any, ...]:
+                body, node = one.at(recorded_at)
+                return (one.record, node, body, count, *given)
 
             try:
                 (appended,) = self._stamped(query, made, now=now)
@@ -205,6 +201,20 @@ class PostgresStore(PostgresShelf):
             else:
                 return appended
         raise LedgerUnavailableError(f"{self._server.place}: others were always ahead")
+
+    def reclaim(self, last: int) -> None:
+        """Drop the partitions of months of which next to nothing is left, one in a transaction; see Store."""
+        row = self._one("SELECT recorded_at FROM consent.leaf WHERE idx=%s", last)
+        until = 2**62 if row is None else row[0]
+        dropped: object = ""
+        while dropped is not None:
+            with self._server.writing() as connection:
+                # It looks at each of their rows.
+                connection.patience = None
+                try:
+                    (dropped,) = connection.execute("SELECT consent.drop_month(%s)", (until,)).fetchone() or (None,)
+                finally:
+                    connection.patience = type(connection).patience
 
     def sweep(self) -> None:
         """Do nothing: what was deleted is for the server's own vacuum."""
@@ -250,13 +260,15 @@ class PostgresStore(PostgresShelf):
             until = min(first + PAGE, end)
             # The times leave out the partitions of other months.
             page = self._rows(
-                "SELECT idx, hash, body FROM consent.leaf JOIN consent.entry USING (idx, recorded_at)"
-                " WHERE leaf.idx >= %s AND leaf.idx < %s AND entry.idx >= %s AND entry.idx < %s"
+                "SELECT leaf.idx, hash, coalesce(body, consent.body_dropped(leaf.idx))"
+                " FROM consent.leaf LEFT JOIN consent.entry ON entry.idx = leaf.idx"
+                " AND entry.recorded_at = leaf.recorded_at AND entry.idx >= %s AND entry.idx < %s"
                 " AND entry.recorded_at >= (SELECT recorded_at FROM consent.leaf WHERE idx=%s)"
-                " AND entry.recorded_at <= (SELECT recorded_at FROM consent.leaf WHERE idx=%s) ORDER BY idx",
-                *(first, until, first, until, first, until - 1),
+                " AND entry.recorded_at <= (SELECT recorded_at FROM consent.leaf WHERE idx=%s)"
+                " WHERE leaf.idx >= %s AND leaf.idx < %s ORDER BY leaf.idx",
+                *(first, until, first, until - 1, first, until),
             )
-            if len(page) != until - first:
+            if len(page) != until - first or any(body is None for _, _, body in page):
                 raise LedgerCorruptError(f"an entry between {first} and {until} is missing")
             for index, node, body in page:
                 yield Stored(index=index, leaf_hash=node, body=body or None)

@@ -9,7 +9,7 @@ from typing import Any
 
 from consent.ledger.checkpoint import Checkpoint
 from consent.ledger.server import Server
-from consent.ledger.shelf import row_of, token_of
+from consent.ledger.shelf import digests, document_of, published_of, row_of, row_of_document, token_of
 from consent.ledger.store import Document, Published, Record, Revocation, Total
 from consent.ledger.tokens import Token
 
@@ -54,12 +54,12 @@ class PostgresShelf:
     def published_checkpoint(self) -> Published | None:
         """Return the checkpoint that was published last."""
         row = self._one("SELECT size, at, note, token FROM consent.published ORDER BY size DESC LIMIT 1")
-        return None if row is None else Published(size=row[0], at=row[1], note=row[2], token=row[3])
+        return published_of(row)
 
     def published_checkpoints(self) -> list[Published]:
         """Return all checkpoints that were published."""
         rows = self._rows("SELECT size, at, note, token FROM consent.published ORDER BY size")
-        return [Published(size=size, at=at, note=note, token=token) for size, at, note, token in rows]
+        return [one for one in map(published_of, rows) if one is not None]
 
     def stamp_checkpoint(self, size: int, *, token: bytes) -> None:
         """Keep a time-stamp token beside a published checkpoint."""
@@ -73,13 +73,7 @@ class PostgresShelf:
         with self._server.writing() as connection:
             connection.execute(
                 "INSERT INTO consent.document VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
-                (
-                    bytes.fromhex(document.digest),
-                    document.kind,
-                    document.media_type,
-                    document.language,
-                    document.data,
-                ),
+                row_of_document(document),
             )
         return document.digest
 
@@ -88,17 +82,17 @@ class PostgresShelf:
         row = self._one(
             "SELECT kind, media_type, data, language FROM consent.document WHERE digest=%s", bytes.fromhex(digest)
         )
-        return None if row is None else _document(row)
+        return document_of(row)
 
     def documents(self, prefix: str, *, kind: str) -> list[Document]:
         """Return the documents of one kind whose digest begins with these hex digits, ordered by digest."""
-        low, high = bytes.fromhex(prefix.ljust(64, "0")), bytes.fromhex(prefix.ljust(64, "f"))
+        low, high = digests(prefix)
         rows = self._rows(
             "SELECT kind, media_type, data, language FROM consent.document"
             " WHERE digest BETWEEN %s AND %s AND kind=%s ORDER BY digest",
             *(low, high, kind),
         )
-        return [_document(row) for row in rows]
+        return [one for one in map(document_of, rows) if one is not None]
 
     # --- beside the log
 
@@ -191,8 +185,3 @@ class PostgresShelf:
                 "UPDATE consent.audit_token SET revoked_at=%s WHERE name=%s AND revoked_at IS NULL", (at, name)
             )
             return done.rowcount == 1
-
-
-def _document(row: Sequence[Any]) -> Document:
-    kind, media_type, data, language = row
-    return Document(kind=kind, media_type=media_type, data=data, language=language)

@@ -47,12 +47,14 @@ class PostgresMovable:
         """Return lines of the log."""
         with self._server.using() as connection:
             rows = connection.execute(
-                "SELECT idx, hash, record, recorded_at, body FROM consent.leaf"
-                " JOIN consent.entry USING (idx, recorded_at) WHERE idx >= %s AND idx < %s ORDER BY idx",
+                "SELECT leaf.idx, hash, record, leaf.recorded_at, coalesce(body, consent.body_dropped(leaf.idx))"
+                " FROM consent.leaf LEFT JOIN consent.entry"
+                " ON entry.idx = leaf.idx AND entry.recorded_at = leaf.recorded_at"
+                " WHERE leaf.idx >= %s AND leaf.idx < %s ORDER BY leaf.idx",
                 (first, last),
                 binary=True,
             ).fetchall()
-        return [Line(index=i, hash=h, record=r.bytes, recorded_at=t, body=b) for i, h, r, t, b in rows]
+        return [Line(index=i, hash=h, record=r.bytes, recorded_at=t, body=b) for i, h, r, t, b in rows if b is not None]
 
     def add(self, lines: Sequence[Line]) -> None:
         """Add lines to the log."""

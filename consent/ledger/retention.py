@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import uuid
@@ -11,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from consent.choice.lifetime import Lifetime
+from consent.errors import LedgerUnavailableError
 from consent.ledger.entry import Appended, Draft, rfc3339
 from consent.ledger.gaps import events
 from consent.ledger.progress import STEP, Progress, silent
@@ -124,8 +126,7 @@ def outlived(store: Store, retention: Retention, *, now: int, progress: Progress
     validities: dict[str | None, Lifetime] = {None: retention.validity}
     bound = list(holds(store).values())
     moment = datetime.fromtimestamp(now, UTC)
-    # No record can have outlived its time that was recorded less than the shortest time ago.
-    last = store.index_at(now - min(one.months * 28 * 86400 + one.seconds for one in retention.kept.values()))
+    last = _due_before(store, retention, now=now)
     for place in store.stored(0, last=last):
         if place.index % STEP == 0:
             progress(place.index, last)
@@ -141,6 +142,12 @@ def outlived(store: Store, retention: Retention, *, now: int, progress: Progress
         if kept.after(ends) <= moment:
             yield entry["regime"], place.index
     progress(last, last)
+
+
+def _due_before(store: Store, retention: Retention, *, now: int) -> int:
+    """Return the index from which on no record can have outlived its time: recorded less than the shortest time ago."""
+    shortest = min((one.months * 28 * 86400 + one.seconds for one in retention.kept.values()), default=now)
+    return store.index_at(now - shortest)
 
 
 def _validity(store: Store, entry: Mapping[str, Any], known: dict[str | None, Lifetime]) -> Lifetime:
@@ -174,6 +181,9 @@ def prune(store: Store, retention: Retention, *, now: int, progress: Progress = 
             flush(regime)
     for regime in retention.kept:
         flush(regime)
+    # What keeps it from being done keeps it until the next time.
+    with contextlib.suppress(LedgerUnavailableError):
+        store.reclaim(_due_before(store, retention, now=now))
     return done
 
 

@@ -24,8 +24,8 @@ from psycopg.abc import PQGen
 from psycopg.rows import TupleRow
 
 from consent.errors import ConfigurationError, LedgerCorruptError, LedgerUnavailableError
+from consent.ledger.identity import refuse_newer, refuse_other
 from consent.ledger.store import Durability
-from consent.ledger.transfer import COPYING
 
 CONNECTIONS = 4
 """The most connections of one process."""
@@ -235,26 +235,9 @@ class Server:
             migrate(connection, origin=self._origin, place=self.place)
             connection.patience = type(connection).patience
         done = applied(connection)
-        if done > len(scripts):
-            raise ConfigurationError(
-                f"this ledger was made by a newer version (schema {done}, known are {len(scripts)})",
-                place=self.place,
-                remedy="Upgrade asgi-consent",
-            )
+        refuse_newer(done, known=len(scripts), place=self.place)
         settings: dict[str, bytes] = dict(connection.execute("SELECT name, value FROM consent.setting").fetchall())
-        origin = settings["origin"].decode()
-        if origin != self._origin:
-            raise ConfigurationError(
-                f"this ledger belongs to {origin!r}, not to {self._origin!r}",
-                place=self.place,
-                remedy="Put its origin first in `origins`, or use a new ledger",
-            )
-        if COPYING in settings and not self._copying:
-            raise ConfigurationError(
-                "a copy into this ledger is not finished", place=self.place, remedy="Run `consent ledger copy` again"
-            )
-        if self.settings and self.settings != settings:
-            raise LedgerUnavailableError(f"{self.place}: another ledger lies there now")
+        refuse_other(settings, before=self.settings, origin=self._origin, copying=self._copying, place=self.place)
         if not self.settings:
             for doubt in doubts(connection, durability=self.durability):
                 log.warning("%s: %s", self.place, doubt)

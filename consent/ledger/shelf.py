@@ -38,13 +38,13 @@ class SqliteShelf:
             row = connection.execute(
                 "SELECT size, at, note, token FROM published ORDER BY size DESC LIMIT 1"
             ).fetchone()
-        return None if row is None else Published(size=row[0], at=row[1], note=row[2], token=row[3])
+        return published_of(row)
 
     def published_checkpoints(self) -> list[Published]:
         """Return all checkpoints that were published."""
         with self._database.using() as connection:
             rows = connection.execute("SELECT size, at, note, token FROM published ORDER BY size").fetchall()
-        return [Published(size=size, at=at, note=note, token=token) for size, at, note, token in rows]
+        return [one for one in map(published_of, rows) if one is not None]
 
     def stamp_checkpoint(self, size: int, *, token: bytes) -> None:
         """Keep a time-stamp token beside a published checkpoint."""
@@ -58,13 +58,7 @@ class SqliteShelf:
         with self._database.writing() as connection:
             connection.execute(
                 "INSERT OR IGNORE INTO document VALUES (?, ?, ?, ?, ?)",
-                (
-                    bytes.fromhex(document.digest),
-                    document.kind,
-                    document.media_type,
-                    document.language,
-                    document.data,
-                ),
+                row_of_document(document),
             )
         return document.digest
 
@@ -75,18 +69,18 @@ class SqliteShelf:
                 "SELECT kind, media_type, data, language FROM document WHERE digest=?",
                 (bytes.fromhex(digest),),
             ).fetchone()
-        return None if row is None else _document(row)
+        return document_of(row)
 
     def documents(self, prefix: str, *, kind: str) -> list[Document]:
         """Return the documents of one kind whose digest begins with these hex digits, ordered by digest."""
-        low, high = bytes.fromhex(prefix.ljust(64, "0")), bytes.fromhex(prefix.ljust(64, "f"))
+        low, high = digests(prefix)
         with self._database.using() as connection:
             rows = connection.execute(
                 "SELECT kind, media_type, data, language FROM document"
                 " WHERE digest BETWEEN ? AND ? AND kind=? ORDER BY digest",
                 (low, high, kind),
             ).fetchall()
-        return [_document(row) for row in rows]
+        return [one for one in map(document_of, rows) if one is not None]
 
     # --- beside the log
 
@@ -202,6 +196,27 @@ def token_of(row: Sequence[Any]) -> Token:
     )
 
 
-def _document(row: tuple[str, str, bytes, str]) -> Document:
+def row_of_document(document: Document) -> tuple[object, ...]:
+    """Return a document as a row holds it."""
+    return bytes.fromhex(document.digest), document.kind, document.media_type, document.language, document.data
+
+
+def document_of(row: Sequence[Any] | None) -> Document | None:
+    """Return the document of a row (kind, media type, bytes, language), None for none."""
+    if row is None:
+        return None
     kind, media_type, data, language = row
     return Document(kind=kind, media_type=media_type, data=data, language=language)
+
+
+def published_of(row: Sequence[Any] | None) -> Published | None:
+    """Return the published checkpoint of a row (size, time, note, token), None for none."""
+    if row is None:
+        return None
+    size, at, note, token = row
+    return Published(size=size, at=at, note=note, token=token)
+
+
+def digests(prefix: str) -> tuple[bytes, bytes]:
+    """Return the first and the last digest that begins with these hex digits."""
+    return bytes.fromhex(prefix.ljust(64, "0")), bytes.fromhex(prefix.ljust(64, "f"))

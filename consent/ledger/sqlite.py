@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -16,7 +14,8 @@ from consent.errors import LedgerCorruptError, LedgerUnavailableError, Verificat
 from consent.ledger import merkle
 from consent.ledger.checkpoint import Checkpoint
 from consent.ledger.database import Database
-from consent.ledger.entry import Appended, Draft, leaf, pseudonym
+from consent.ledger.entry import Appended, Draft
+from consent.ledger.prepared import Prepared
 from consent.ledger.shelf import SqliteShelf
 from consent.ledger.store import Head, Seal, Stored
 
@@ -75,41 +74,46 @@ class SqliteStore(SqliteShelf):
 
     # --- the log
 
-    def append(self, drafts: Sequence[Draft], *, now: int) -> list[Appended]:
-        """Append entries in one commit; see Store."""
-        with self._database.writing() as connection:
-            return self._append(connection, drafts, now=now)
+    def prepare(self, draft: Draft, *, now: int) -> Prepared | None:
+        """Make the bytes of an entry; see Store."""
+        key = self._database.settings.get("record_key")
+        return None if key is None else Prepared(draft, key=key, origin=self._origin, now=now)
 
-    def _append(self, connection: sqlite3.Connection, drafts: Sequence[Draft], *, now: int) -> list[Appended]:
+    def append(self, drafts: Sequence[Draft | Prepared], *, now: int) -> list[Appended]:
+        """Append entries in one commit; see Store."""
+        # Made before the transaction begins, which keeps all other processes waiting.
+        prepared = self._prepared(drafts, now=now)
+        with self._database.writing() as connection:
+            return self._append(connection, prepared, now=now)
+
+    def _prepared(self, drafts: Sequence[Draft | Prepared], *, now: int) -> list[Prepared]:
+        with self._database.using():
+            key = self._database.settings["record_key"]
+        return [
+            one if isinstance(one, Prepared) else Prepared(one, key=key, origin=self._origin, now=now) for one in drafts
+        ]
+
+    def _append(self, connection: sqlite3.Connection, prepared: Sequence[Prepared], *, now: int) -> list[Appended]:
         size, roots, newest = connection.execute("SELECT size, roots, recorded_at FROM head").fetchone()
         tree = merkle.Frontier.from_bytes(roots, size=size)
         recorded_at = max(now, newest)
-        records = [self._record(draft) for draft in drafts]
-        known = _known(connection, records)
+        known = _known(connection, [one.record for one in prepared])
         before = len(known)
         leaves, entries, nodes, subjects, revocations, publications = [], [], [], [], [], []
         answers = []
-        for draft, record in zip(drafts, records, strict=True):
+        for one in prepared:
+            record, draft = one.record, one.draft
             there = known.get(record)
             if there is None:
-                salt = None if draft.subject is None else secrets.token_bytes(16)
-                body = leaf(
-                    draft,
-                    record=record,
-                    origin=self._origin,
-                    recorded_at=recorded_at,
-                    subject=None if salt is None or draft.subject is None else pseudonym(draft.subject, salt=salt),
-                )
-                there = Appended(
-                    index=tree.size, record=record, leaf_hash=merkle.leaf_hash(body), recorded_at=recorded_at
-                )
-                nodes += tree.append(there.leaf_hash)
-                leaves.append((there.index, there.leaf_hash, record.bytes))
+                body, node = one.at(recorded_at)
+                there = Appended(index=tree.size, record=record, leaf_hash=node, recorded_at=recorded_at)
+                nodes += tree.append(node)
+                leaves.append((there.index, node, record.bytes))
                 entries.append((there.index, recorded_at, body))
-                if salt is not None:
-                    subjects.append((there.index, draft.subject, salt))
-                if draft.revoked_before is not None and draft.subject is not None:
-                    revocations.append(self._revocation(draft.subject, before=draft.revoked_before))
+                if draft.subject is not None:
+                    subjects.append((there.index, draft.subject, one.salt))
+                    if draft.revoked_before is not None:
+                        revocations.append(self._revocation(draft.subject, before=draft.revoked_before))
                 if draft.unique is not None:
                     publications.append((draft.unique, there.index))
                 known[record] = there
@@ -123,12 +127,6 @@ class SqliteStore(SqliteShelf):
             connection.executemany("INSERT INTO publication VALUES (?, ?)", publications)
             connection.execute("UPDATE head SET size=?, roots=?, recorded_at=?", (tree.size, bytes(tree), recorded_at))
         return answers
-
-    def _record(self, draft: Draft) -> UUID:
-        # Made from the request id, so that one index serves both; the key keeps anybody from making the way back.
-        name = f"request {draft.request_id}" if draft.unique is None else f"unique {draft.unique}"
-        key = self._database.settings["record_key"]
-        return UUID(bytes=hashlib.blake2b(name.encode(), key=key, digest_size=16).digest(), version=4)
 
     def erase(self, consent_id: bytes, *, draft: Draft, now: int) -> Appended:
         """Delete the rows about a consent id and append `draft`, which names how many there were; see Store."""
@@ -154,7 +152,7 @@ class SqliteStore(SqliteShelf):
         # The entry about it is nobody's: with a subject it would itself be what is to be forgotten.
         content = {**draft.content, "count": count}
         counted = replace(draft, content=content, subject=None, revokes=False, ends=False)
-        (appended,) = self._append(connection, [counted], now=now)
+        (appended,) = self._append(connection, self._prepared([counted], now=now), now=now)
         return appended
 
     def erased(self) -> frozenset[bytes]:
@@ -184,6 +182,9 @@ class SqliteStore(SqliteShelf):
             appended = self._append_counted(connection, draft, count=count, now=now)
         self._sweep_soon()
         return appended
+
+    def reclaim(self, last: int) -> None:
+        """Do nothing: the next entries take the room."""
 
     def _sweep_soon(self) -> None:
         self._unswept = True

@@ -12,6 +12,7 @@ from uuid import UUID
 from consent.ledger.checkpoint import Checkpoint
 from consent.ledger.entry import Appended, Draft
 from consent.ledger.merkle import Nodes
+from consent.ledger.prepared import Prepared
 from consent.ledger.tokens import Token
 
 HOUR = 3600
@@ -146,7 +147,13 @@ class Store(Nodes, Protocol):
     def close(self) -> None:
         """Let go of the database; the next use opens it again."""
 
-    def append(self, drafts: Sequence[Draft], *, now: int) -> list[Appended]:
+    def prepare(self, draft: Draft, *, now: int) -> Prepared | None:
+        """Do what can be done without the database to append a draft at about `now`; None before the first opening.
+
+        It takes no lock and waits for nothing, so that an event loop may call it.
+        """
+
+    def append(self, drafts: Sequence[Draft | Prepared], *, now: int) -> list[Appended]:
         """Append entries, durable on return, in order, at `now` (Unix seconds) or the newest entry's time if later.
 
         A draft whose request id or unique name is known appends nothing and returns the entry there is.
@@ -175,6 +182,12 @@ class Store(Nodes, Protocol):
         Leaf hashes, record ids and `recorded_at` stay, so that every proof holds and `index_at` and `append` know the
         entries still; what lies beside the log about them goes. `draft` gets the `count` of bodies that were deleted.
         Entries with a unique name must not be among them. What is left in the files is for `sweep`.
+        """
+
+    def reclaim(self, last: int) -> None:
+        """Give the room of bodies that were pruned back to the disk, as far as they lie before index `last`.
+
+        Every place of the log stays, and all that was not pruned. To be used by who prunes, not by the site.
         """
 
     def sweep(self) -> None:

@@ -19,21 +19,22 @@ from typing import TypeVar
 
 from consent.errors import LedgerError, LedgerUnavailableError
 from consent.ledger.entry import Appended, Draft, rfc3339
+from consent.ledger.prepared import Prepared
 from consent.ledger.queue import Queue
 from consent.ledger.store import Store
 
 BATCH = 512
 """The most entries in one commit."""
+WORTH = 128
+"""Entries that are worth a commit while more of them come."""
+LULL = 0.001
+"""Seconds without a new entry after which a commit waits for no more of them."""
 TURN = 16
 """The most queue files delivered between two commits, so that visitors need not wait for all of them."""
 TICK = 1.0
 """Seconds between two looks at what else is to be done."""
 RETRY = 1.0
 """Seconds before a store that failed is tried again."""
-RECORD_PATIENCE = 10.0
-"""Seconds a grant waits for its turn."""
-HONOUR_PATIENCE = 2.0
-"""Seconds a refusal or withdrawal waits before it is queued on disk."""
 
 log = logging.getLogger("consent.ledger")
 T = TypeVar("T")
@@ -44,6 +45,7 @@ class Item:
     """Hold one draft on its way to the store, and whom to tell how it went."""
 
     draft: Draft
+    prepared: Prepared | None
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Appended | None]
     honoured: bool
@@ -81,12 +83,13 @@ class Writer:
     def reset(self) -> None:
         """Begin anew: in the child of a fork there is no thread, and a lock may be held by nobody."""
         self._starting = threading.Lock()
-        self._waiting: queues.Queue[Item | None] = queues.Queue(self._capacity)
+        self._waiting: queues.SimpleQueue[Item | None] = queues.SimpleQueue()
         self._claims = threading.Lock()
         self._thread: threading.Thread | None = None
         self._stopping = False
         self._retry_at = 0.0
         self._more = False
+        self._busy = 0
         self._counting = threading.Lock()
         self._gap = _Gap()
 
@@ -119,13 +122,14 @@ class Writer:
         """Put a draft in line; raise LedgerUnavailableError if the line is full or the writer is closing."""
         if self._stopping:
             raise LedgerUnavailableError("the ledger is closing")
+        if self._waiting.qsize() >= self._capacity:
+            raise LedgerUnavailableError(f"{self._capacity} entries wait already")
         self.begin()
         loop = asyncio.get_running_loop()
-        item = Item(draft=draft, loop=loop, future=loop.create_future(), honoured=honoured)
-        try:
-            self._waiting.put_nowait(item)
-        except queues.Full:
-            raise LedgerUnavailableError(f"{self._capacity} entries wait already") from None
+        # Done here, while the thread waits for a commit, and not between two commits.
+        prepared = self._store.prepare(draft, now=int(self._clock()))
+        item = Item(draft=draft, prepared=prepared, loop=loop, future=loop.create_future(), honoured=honoured)
+        self._waiting.put(item)
         return item
 
     async def outcome(self, item: Item, *, patience: float) -> Appended | None:
@@ -186,6 +190,9 @@ class Writer:
         stop = False
         with contextlib.suppress(queues.Empty):
             item = self._waiting.get(timeout=0 if self._more else TICK)
+            # Whoever waited at the last commit, or was answered by it, may come again. Many are taken in two halves, of
+            # which one arrives while the other is committed; whoever is alone waits for nobody.
+            enough = max(min(self._busy, WORTH), self._busy // 2)
             while True:
                 if item is None:
                     stop = True
@@ -193,7 +200,8 @@ class Writer:
                     batch.append(item)
                 if len(batch) >= BATCH and not stop:
                     break
-                item = self._waiting.get_nowait()
+                wanted = len(batch) < enough and not stop
+                item = self._waiting.get(timeout=LULL) if wanted else self._waiting.get_nowait()
         return batch, stop
 
     def _write(self, batch: list[Item]) -> None:
@@ -201,7 +209,7 @@ class Writer:
             mine = [item for item in batch if not item.dropped]
             for item in mine:
                 item.taken = True
-        drafts = [item.draft for item in mine]
+        drafts = [item.prepared or item.draft for item in mine]
         answers: Sequence[Appended | LedgerUnavailableError | None]
         try:
             answers = self.attempt(lambda: self._store.append(drafts, now=int(self._clock()))) if drafts else []
@@ -209,6 +217,7 @@ class Writer:
             if honoured := [item.draft for item in mine if item.honoured]:
                 self.keep(honoured)
             answers = [None if item.honoured else error for item in mine]
+        self._busy = len(batch) + self._waiting.qsize()
         by_loop = defaultdict(list)
         for item, answer in zip(mine, answers, strict=True):
             by_loop[item.loop].append((item.future, answer))

@@ -23,6 +23,7 @@ from consent.ledger.checkpoint import Checkpoint, Signer
 from consent.ledger.database import MEMORY
 from consent.ledger.entry import Appended, Draft
 from consent.ledger.ledger import Ledger
+from consent.ledger.prepared import Prepared
 from consent.ledger.queue import Queue
 from consent.ledger.sqlite import SqliteStore
 from consent.ledger.store import Document, Revocation, Seal
@@ -44,7 +45,7 @@ class Fragile(SqliteStore):
         self.gate.set()
         self.entered = threading.Event()
 
-    def append(self, drafts: Sequence[Draft], *, now: int) -> list[Appended]:
+    def append(self, drafts: Sequence[Draft | Prepared], *, now: int) -> list[Appended]:
         """Append, unless down."""
         self.entered.set()
         self.gate.wait(30)
@@ -600,8 +601,8 @@ def test_proofs(make_ledger: MakeLedger, make_draft: MakeDraft) -> None:
         proof=proof.path,
         root=proof.checkpoint.root,
     )
-    consistency = ledger.consistency(old=old.size, new=proof.checkpoint.size)
     new = proof.checkpoint
+    consistency = merkle.consistency_proof(ledger.store, old=old.size, new=new.size)
     assert merkle.consistent(old=1, old_root=old.root, new=5, new_root=new.root, proof=consistency)
     with pytest.raises(ValueError, match="has no leaf 9"):
         ledger.inclusion(9)

@@ -199,6 +199,108 @@ def test_months(address: str, make_store: MakeStore, make_draft: MakeDraft) -> N
     assert len(list(store.entries())) == 4
 
 
+def fill_months(store: PostgresStore, make_draft: MakeDraft) -> None:
+    """Append ten records and an event in November, ten records in December, and one in January."""
+    for now in (DECEMBER - 1, DECEMBER):
+        store.append([make_draft(subject=ID) for _ in range(10)], now=now)
+        if now < DECEMBER:
+            store.append([Draft(kind="gap", content={"count": 1})], now=now)
+    store.append([make_draft()], now=JANUARY)
+
+
+def partitions(address: str) -> dict[str, int]:
+    """Return how many rows the partitions have that are not empty or are of a month that has begun."""
+    with psycopg.connect(address) as connection:
+        names = connection.execute(
+            "SELECT inhrelid::regclass::text FROM pg_inherits JOIN pg_class ON oid = inhparent"
+            " WHERE relname = 'entry' AND relkind = 'p' ORDER BY 1"
+        ).fetchall()
+        counts = {}
+        for (name,) in names:
+            row = connection.execute(f"SELECT count(*) FROM {name}".encode()).fetchone()
+            counts[name.removeprefix("consent.entry_")] = row[0] if row else 0
+    return {name: count for name, count in counts.items() if name <= "2027_01"}
+
+
+def pruning(ranges: list[tuple[int, int]]) -> Draft:
+    """Return the draft of an entry that reports a pruning."""
+    return Draft(kind="pruned", content={"ranges": [list(one) for one in ranges]}, decided_at=JANUARY)
+
+
+def test_months_of_which_nothing_is_left(address: str, make_store: MakeStore, make_draft: MakeDraft) -> None:
+    """The partition of a pruned month is dropped; its events stay, proofs hold, and no month is dropped early."""
+    store = make_store()
+    fill_months(store, make_draft)
+    before, hashes = store.head(), [one.leaf_hash for one in store.stored()]
+    event = next(store.entries(10, last=11))
+    store.prune([(0, 10)], draft=pruning([(0, 10)]), now=JANUARY)
+    store.reclaim(0)
+    assert partitions(address) == {"2026_11": 11, "2026_12": 10, "2027_01": 2}
+    store.reclaim(22)
+    assert partitions(address) == {"2026_11": 1, "2026_12": 10, "2027_01": 2}
+    store.prune([(11, 22)], draft=pruning([(11, 22)]), now=JANUARY)
+    store.reclaim(22)
+    store.reclaim(22)
+    assert partitions(address) == {"2026_11": 1, "2027_01": 3}
+    stored = list(store.stored())
+    assert [one.index for one in stored if one.body is not None] == [10, 22, 23]
+    assert next(store.entries(10, last=11)) == event
+    assert list(store.stored(3, last=5)) == stored[3:5]
+    assert [one.leaf_hash for one in stored[:22]] == hashes
+    proof = merkle.consistency_proof(store, old=before.size, new=24)
+    assert merkle.consistent(old=22, old_root=before.root, new=24, new_root=store.head().root, proof=proof)
+    assert [store.index_at(moment) for moment in (0, DECEMBER, JANUARY)] == [0, 11, 21]
+    assert store.records_of(ID) == []
+    assert store.append([make_draft()], now=JANUARY)[0].index == 24
+    execute(address, "DELETE FROM consent.entry WHERE idx = 22")
+    with pytest.raises(LedgerCorruptError, match="missing"):
+        list(store.entries())
+
+
+def test_a_month_with_records_left(address: str, make_store: MakeStore, make_draft: MakeDraft) -> None:
+    """A partition stays as it is while more than a tenth of it is left: of another regime, or under a hold."""
+    store = make_store()
+    fill_months(store, make_draft)
+    store.prune([(0, 9), (12, 21)], draft=pruning([(0, 9), (12, 21)]), now=JANUARY)
+    store.reclaim(22)
+    assert partitions(address) == {"2026_11": 11, "2026_12": 1, "2027_01": 2}
+    assert [one.index for one in store.stored() if one.body is not None] == [9, 10, 11, 21, 22]
+
+
+def test_dropping_while_others_append(make_store: MakeStore, make_draft: MakeDraft) -> None:
+    """Months are dropped while others append and read: nobody fails, and nothing is lost."""
+    store = make_store()
+    months = 6
+    for month in range(months):
+        store.append([make_draft() for _ in range(20)], now=JANUARY + month * 32 * 86400)
+    now, done, failed = JANUARY + months * 32 * 86400, threading.Event(), list[BaseException]()
+    acknowledged: list[int] = []
+
+    def append(one: PostgresStore) -> None:
+        try:
+            while not done.is_set():
+                acknowledged.extend(entry.index for entry in one.append([make_draft(), make_draft()], now=now))
+                list(one.entries())
+        except BaseException as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=append, args=(make_store(),)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for month in range(months):
+        span = (month * 20, month * 20 + 20)
+        store.prune([span], draft=pruning([span]), now=now)
+        store.reclaim(span[1])
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    stored = list(store.stored())
+    assert [one.index for one in stored] == list(range(store.head().size))
+    assert [one.index for one in stored if one.body is None] == list(range(months * 20))
+    assert sorted(acknowledged) == [one.index for one in stored[120:] if b'"kind":"consent"' in (one.body or b"")]
+
+
 @pytest.mark.parametrize(
     "damage",
     [

@@ -18,7 +18,8 @@ from consent import testing, verify
 from consent.choice.status import Status
 from consent.ledger.checkpoint import Signer
 from consent.ledger.entry import CONSENT_FIELDS, HEADER, KINDS, SCHEMA, Draft
-from consent.ledger.ledger import REASONS, Ledger
+from consent.ledger.erasures import REASONS
+from consent.ledger.ledger import Ledger
 from consent.ledger.retention import Hold, Retention, hold, prune
 from tests.conftest import MakeClient, MakeSite
 

@@ -10,15 +10,19 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from uuid import UUID
 
 import pytest
 
+from consent import verify
 from consent.choice.canonical import parse
 from consent.errors import ConfigurationError
 from consent.ledger import merkle
+from consent.ledger.bundle import write_bundle
 from consent.ledger.checkpoint import Checkpoint, Signer
 from consent.ledger.entry import Draft, pseudonym
+from consent.ledger.ledger import Ledger
 from consent.ledger.postgres import PostgresStore
 from consent.ledger.sqlite import PAGE, SqliteStore
 from consent.ledger.store import HOUR, Document, Store, Total
@@ -426,7 +430,30 @@ def test_published_checkpoints(make_store: MakeStore, make_draft: MakeDraft) -> 
     published = first.published_checkpoint()
     assert published is not None
     assert (published.size, published.at, published.note, published.token) == (2, 200, checkpoints[1].note, b"token")
+    assert [(one.size, one.at, one.note, one.token) for one in second.published_checkpoints()] == [
+        (1, 100, checkpoints[0].note, None),
+        (2, 200, checkpoints[1].note, b"token"),
+    ]
     assert [first.checkpoint(limit=limit) for limit in (0, 1, 9)] == [None, *(one.note for one in checkpoints)]
+
+
+def test_bundle(make_store: MakeStore, make_draft: MakeDraft, tmp_path: Path) -> None:
+    """A bundle has the entries, those that were pruned too, the documents and the checkpoints, and verifies."""
+    store = make_store()
+    digest = store.archive(Document(kind="notice", media_type="application/json", data=b'{"schema":1}', language="en"))
+    ledger = Ledger(store, signer=SIGNER, clock=lambda: 900.0)
+    for number in range(3):
+        store.append([make_draft(content={"notice": digest}, subject=ID), make_draft()], now=5 + number)
+        assert store.publish_checkpoint(ledger.seal(), at=86_400 * (number + 1), after=86_400 * number)
+        store.stamp_checkpoint(2, token=b"token")
+    draft = Draft(kind="pruned", content={"ranges": [[0, 1]], "reason": "retention"}, unique="pruned/1")
+    store.prune([(0, 1)], draft=draft, now=9)
+    write_bundle(ledger, tmp_path / "bundle")
+    report = verify.verify(tmp_path / "bundle", key=verify.Key.read(SIGNER.verifier.text))
+    assert report.problems == []
+    bodies = (tmp_path / "bundle" / "entries.jsonl").read_bytes().split(b"\n")[:-1]
+    assert bodies == [one.body or b"" for one in store.stored()]
+    assert [len(list((tmp_path / "bundle").rglob(f"*{digest}*"))) > 0, bodies[0]] == [True, b""]
 
 
 def test_tokens(make_store: MakeStore) -> None:

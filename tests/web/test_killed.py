@@ -1,4 +1,4 @@
-"""Kill the serving process under load: what was acknowledged is there once, tree and rows agree, it starts again."""
+"""Kill the serving process under load, or let its disk be full: what was acknowledged is there once, and it starts."""
 
 from __future__ import annotations
 
@@ -26,20 +26,23 @@ from tests.conftest import ORIGIN, SERVICES
 
 MakeStored = Callable[..., Site]
 SERVER = """
+import resource
 import sys
 import uvicorn
 from consent import ConsentMiddleware, ConsentSettings
 from starlette.applications import Starlette
 app = ConsentMiddleware(Starlette(), ConsentSettings.from_toml(sys.argv[1]))
+if limit := int(sys.argv[3]):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 uvicorn.run(app, fd=int(sys.argv[2]), log_level="error")
 """
 VISITORS = 4
-PATIENCE = 60
+PATIENCE = 120
 
 
 @contextmanager
-def serving(site: Site, listening: socket.socket) -> Iterator[subprocess.Popen[bytes]]:
-    """Serve a site from another process, and kill it at the end."""
+def serving(site: Site, listening: socket.socket, *, limit: int = 0) -> Iterator[subprocess.Popen[bytes]]:
+    """Serve a site from another process, and kill it at the end; `limit` is how many bytes its files may have."""
     folder = site.settings.folder
     settings = {
         "services": SERVICES,
@@ -48,7 +51,7 @@ def serving(site: Site, listening: socket.socket) -> Iterator[subprocess.Popen[b
         "secret_keys": ["for tests only"],
     }
     environment = {f"CONSENT_{name.upper()}": json.dumps(value) for name, value in settings.items()}
-    words = [sys.executable, "-c", SERVER, str(folder / "consent.toml"), str(listening.fileno())]
+    words = [sys.executable, "-c", SERVER, str(folder / "consent.toml"), str(listening.fileno()), str(limit)]
     root = Path(__file__).parents[2]
     with subprocess.Popen(
         words,
@@ -195,4 +198,47 @@ def test_stopped_while_serving(make_stored: MakeStored) -> None:
     checkpoint = ledger.checkpoint()
     assert checkpoint is not None
     assert checkpoint.size == len(entries)
+    ledger.close()
+
+
+def test_files_that_may_not_grow(make_stored: MakeStored) -> None:
+    """Where no file may grow any more grants are refused and refusals honoured; later all of it is there."""
+    site = make_stored()
+    path = site.settings.folder / "consent.db"
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(64)
+        port = listening.getsockname()[1]
+        with serving(site, listening) as process:
+            shown = notice(port)
+            process.send_signal(signal.SIGTERM)
+            process.wait(PATIENCE)
+        grant, refusal = ({"notice": shown, "choice": choice} for choice in ("accept_all", "reject_all"))
+        given = 0
+        with serving(site, listening, limit=path.stat().st_size + 60_000) as process:
+            notice(port)
+            while (answer := ask(port, "POST", "/privacy/choices", grant))[0] == 200:
+                given += 1
+                assert given < 1_000
+            refused = [ask(port, "POST", "/privacy/choices", refusal)[0] for _ in range(3)]
+            process.kill()
+            said = process.stderr.read() if process.stderr else b""
+        assert (answer[0], refused) == (503, [200, 200, 200])
+        assert b"the ledger cannot be used" in said
+        assert b"Traceback" not in said
+        with serving(site, listening) as process:
+            notice(port)
+            assert ask(port, "POST", "/privacy/choices", grant)[0] == 200
+            process.send_signal(signal.SIGTERM)
+            process.wait(PATIENCE)
+    ledger = ledger_from(site.settings)
+    bodies = list(ledger.store.entries())
+    statuses = [entry["status"] for entry in map(json.loads, bodies) if entry["kind"] == "consent"]
+    assert given > 0
+    assert (statuses.count("given"), statuses.count("refused")) == (given + 1, 3)
+    tree = merkle.Frontier()
+    for body in bodies:
+        tree.append(merkle.leaf_hash(body))
+    assert tree.root() == ledger.store.head().root
+    assert ledger.fault() is None
     ledger.close()
