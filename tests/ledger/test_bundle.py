@@ -55,7 +55,7 @@ def test_files(make_ledger: MakeLedger, make_draft: MakeDraft, tmp_path: Path) -
     assert set(files) == {
         *("README.md", "checkpoint", "documents.json", "entries.jsonl", "erasures.json", "key", "leaf-hashes.txt"),
         *("manifest.json", "manifest.sig", "proof.json", "verify.py", "verify.html", f"documents/{named}"),
-        *("schemas/entry-1.json", "schemas/receipt-1.json", "schemas/receipt-1.context.json"),
+        *("requirements.toml", "schemas/entry-1.json", "schemas/receipt-1.json", "schemas/receipt-1.context.json"),
     }
     assert files["entries.jsonl"] == b"".join(body + b"\n" for body in ledger.store.entries())
     assert files["checkpoint"] == checkpoint.note
