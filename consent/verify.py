@@ -6,9 +6,8 @@ One file, for an auditor who trusts nobody: it needs Python 3.11 and `cryptograp
    checkpoint (RFC 6962, https://c2sp.org/tlog-checkpoint), and on the way the roots of all earlier checkpoints;
 3. every document that an entry names is there under its SHA-256, and the manifest lists all files by theirs;
 4. one key signed all of it: the one you give, or its successor;
-and of a visitor's receipt, that its entries lead to its signed checkpoint, and say what the receipt says. It stops at
-the first thing that is wrong. Time stamps are carried, not checked here: the bundle's README.md says how.
-Exit status: 0 the evidence verifies, 1 it does not (with the index of the first bad entry), 2 wrong use.
+and that a visitor's receipt leads to its signed checkpoint and says what its entries say. It stops at the first fault.
+Time stamps are carried, not checked here: see README.md. Exit status: 0 it verifies, 1 it does not, 2 wrong use.
 """
 
 from __future__ import annotations
@@ -81,7 +80,7 @@ encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", "
 
 
 @lru_cache(4_000)
-def read_entry(data: bytes, key: str) -> tuple[dict[str, Any], frozenset[str]]:
+def read_entry(data: bytes, name: str) -> tuple[dict[str, Any], frozenset[str]]:
     """Return an entry and which documents it names; raise Failed unless it is canonical and says what it must."""
     entry = None
     with suppress(ValueError, RecursionError):
@@ -89,10 +88,10 @@ def read_entry(data: bytes, key: str) -> tuple[dict[str, Any], frozenset[str]]:
     if not isinstance(entry, dict) or encode(entry).encode(errors="replace") != data:
         raise Failed("is not JSON as it must be: one object in canonical form")
     fields = RECORD if entry.get("kind") == "consent" else dict.fromkeys(entry, ".*") | HEADER
-    for name in fields | entry:
-        if name not in entry or not re.fullmatch(fields.get(name, "none"), encode(entry[name]), re.ASCII | re.DOTALL):
-            raise Failed(f"lacks the field {name!r}, or has one there that is not allowed")
-    if entry["origin"].split("://")[-1] != read_key(key)[0]:
+    for key in fields | entry:
+        if key not in entry or not re.fullmatch(fields.get(key, "none"), encode(entry[key]), re.ASCII | re.DOTALL):
+            raise Failed(f"lacks the field {key!r}, or has one there that is not allowed")
+    if entry["origin"].split("://")[-1] != name:
         raise Failed(f"is of another origin, {entry['origin']}")
     return entry, frozenset(f"documents/{digest.decode()}" for digest in DOCUMENT.findall(data))
 
@@ -218,8 +217,9 @@ class Bundle:
     """Check the parts of a bundle one against the other; raise Failed at the first that does not fit."""
 
     def __init__(self, files: Files, report: Report, kept: Files) -> None:
-        self.files, self.report = files, report
-        self.key, self.leaves = read(files, "key").decode().strip(), dict[int, bytes]()  # of an earlier receipt
+        self.files, self.report, self.leaves = files, report, dict[int, bytes]()  # the leaves of an earlier receipt
+        self.key = read(files, "key").decode().strip()
+        self.name = read_key(self.key)[0]
         named = ("checkpoint", *(name for name in files if name.endswith(".note")))
         self.notes = {name: read(files, name) for name in named}
         if kept:
@@ -258,7 +258,7 @@ class Bundle:
                 raise Failed("is missing, and no entry of the bundle reports that it was pruned")
         report.index = None
         held = f"{report.entries} entries, {first} to {last - 1}," if last > first else "no entries"
-        report.facts.append(f"{held} of the {tree.size} in the ledger of {read_key(self.key)[0]}")
+        report.facts.append(f"{held} of the {tree.size} in the ledger of {self.name}")
         report.facts += [f"{len(self.gone)} of these entries were pruned, as others report"] if self.gone else []
         if hidden and "filter" not in proof:
             raise Failed(f"proof.json leaves out {hidden} entries of its range, and names no filter")
@@ -279,9 +279,9 @@ class Bundle:
             return leaf
         for own, other in OWN.items():  # so that records which differ in nothing else are read once
             alike = own.sub(other, alike, 1)
-        entry, named = read_entry(alike, self.key)
+        entry, named = read_entry(alike, self.name)
         if entry["kind"] != "consent":
-            entry, named = read_entry(data, self.key)
+            entry, named = read_entry(data, self.name)
         if missing := named - self.documents:
             raise Failed(f"names what is missing or changed: {', '.join(sorted(missing))}")
         recorded = RECORDED.search(data)
@@ -337,7 +337,7 @@ def read_receipt(data: bytes) -> tuple[str, bytes, dict[int, bytes], list[str]]:
         leaves[index] = hashlib.sha256(b"\0" + body).digest()
         if climbed(leaves[index], index, size, [*map(unbase64, record["consent:path"])]) != root:
             raise Failed(f"record {index} of the receipt has a proof that does not lead to its checkpoint")
-        (entry, _), (event,) = read_entry(body, key), record["dpv:hasConsentStatus"]
+        (entry, _), (event,) = read_entry(body, read_key(key)[0]), record["dpv:hasConsentStatus"]
         status = IRREGULAR.get(entry["status"], f"Consent{entry['status'].title().replace('-', '')}")
         meant = [entry[name] for name in ("recorded_at", "late", "regime", "scope", "record", "decided_at", "method")]
         meant += [f"dpv:{status}", *filter(None, [entry["notice"], *(it["sha256"] for it in entry["policies"])])]

@@ -25,8 +25,10 @@ from consent.choice.canonical import canonical, parse
 from consent.ledger.bundle import write_bundle
 from consent.ledger.checkpoint import Checkpoint, Signer
 from consent.ledger.entry import Draft
+from consent.ledger.formats import pieces
 from consent.ledger.ledger import Ledger
 from consent.ledger.merkle import Frontier, leaf_hash
+from consent.ledger.selection import Selection
 from consent.ledger.sqlite import SqliteStore
 from consent.ledger.store import Document
 
@@ -34,6 +36,7 @@ SIGNER = Signer("meridian.example", seed=b"s" * 32)
 KEY = SIGNER.verifier.text
 COUNT = 7
 FORMAT = verify.FORMATS[-1]
+DOCS = Path(__file__).parents[1] / "docs"
 Lines = list[bytes]
 
 
@@ -676,3 +679,28 @@ def test_not_a_bundle(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("text")
     assert verify.verify(tmp_path).problems
     assert verify.verify(tmp_path / "file").problems
+
+
+def test_lines_with_their_proofs(ledger: Ledger, tmp_path: Path) -> None:
+    """The program in the documentation proves exported lines, and no altered one."""
+    (program,) = re.findall(r"```python\n(.*?)```", (DOCS / "exports.md").read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "proved.py").write_text(program)
+    shutil.copy(verify.__file__, tmp_path / "verify.py")
+    checkpoint, everything = ledger.seal(), Selection()
+    places = list(everything.places(ledger.store, of=everything.span(ledger.store, size=checkpoint.size)))
+    for form in ("jsonl", "proofs.jsonl"):
+        data = b"".join(pieces(ledger.store, form=form, places=places, checkpoint=checkpoint))
+        (tmp_path / form).write_bytes(data)
+    words = [sys.executable, "proved.py", "jsonl", "proofs.jsonl", KEY]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout[:6]) == (0, "proved")
+    (tmp_path / "jsonl").write_bytes((tmp_path / "jsonl").read_bytes().replace(b"analytics", b"analytic_", 1))
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "entry 0 is not proved\n")
+
+
+def test_lines_that_stand_alone(ledger: Ledger, tmp_path: Path) -> None:
+    """Exported lines without proofs are refused, and it is said what they lack."""
+    (tmp_path / "lines").write_bytes(b"".join(body + b"\n" for body in ledger.store.entries()))
+    (problem,) = verify.verify(tmp_path / "lines").problems
+    assert problem.startswith("is neither bundle nor receipt")

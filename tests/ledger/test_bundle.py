@@ -26,6 +26,7 @@ from consent.ledger.retention import Retention, prune
 from consent.ledger.sqlite import SqliteStore
 from consent.ledger.store import Document, Store
 from tests.ledger.conftest import CONTENT, NAME, ORIGIN
+from tests.test_verify import remade
 
 YEAR = 366 * DAY
 MakeStore = Callable[..., SqliteStore]
@@ -217,7 +218,7 @@ def test_a_part_that_ends_before_its_pruning_verifies(
     *kept, told = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(kept))
     assert b'"kind":"pruned"' in told
-    assert verify.verify(tmp_path / "out").index == 0
+    assert verify.verify(tmp_path / "out").index == 6
 
 
 @pytest.mark.parametrize(("since", "until"), [(None, None), (0, 50), (300, None), (150, 160)])
@@ -254,6 +255,8 @@ def test_a_pinned_key_is_followed_to_its_successors(
     assert any("does not lead to it" in problem for problem in verify.verify(out, key=strange).problems)
     first = keys[0].verifier.text
     (out / "checkpoints" / "6.note").write_bytes((out / "checkpoints" / "12.note").read_bytes())
+    assert any("checkpoints/6.note" in problem for problem in verify.verify(out, key=first).problems)
+    remade(out, signer=keys[-1])
     assert any("does not lead to it" in problem for problem in verify.verify(out, key=first).problems)
 
 

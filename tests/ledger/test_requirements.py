@@ -14,7 +14,7 @@ TABLE = ROOT / "consent" / "ledger" / "requirements.toml"
 PAGE = ROOT / "docs" / "requirements.md"
 HEAD = """# Requirements
 
-Which requirement of law is met by what, and which tests show it. The same table, `requirements.toml`, is in every bundle.
+Which requirement of law is met by what, and which tests show it. `requirements.toml` in every bundle says the same.
 It says what the software does, and is no legal advice: a site that uses it differently may meet less.
 """
 
