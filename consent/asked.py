@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from urllib.parse import quote
 
 from starlette.types import Scope
@@ -17,9 +18,14 @@ def is_picture(scope: Scope) -> bool:
     return dict(scope["headers"]).get(b"sec-fetch-dest") == b"image"
 
 
-def is_style_sheet(scope: Scope) -> bool:
-    """Tell whether the browser reads what it gets as a style sheet, which it does where the answer has no type too."""
-    return dict(scope["headers"]).get(b"sec-fetch-dest") == b"style"
+def is_style_sheet(sent: Mapping[bytes, bytes]) -> bool:
+    """Tell whether the browser may read what it gets as a style sheet, whatever type the answer has.
+
+    Pages in quirks mode do so (HTML §4.6.7.23, CSSOM's quirk). A browser that does not say it, as over plain HTTP, is
+    told by the `Accept` that the Fetch Standard gives it for style sheets alone.
+    """
+    destination = sent.get(b"sec-fetch-dest")
+    return destination == b"style" or (destination is None and sent.get(b"accept", b"").startswith(b"text/css"))
 
 
 def is_own_act(scope: Scope, *, sure: bool) -> bool:

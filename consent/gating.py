@@ -9,6 +9,7 @@ from xml.parsers import expat
 from consent.gate import charset, sheet
 from consent.gate.document import Document
 from consent.gate.html import Gate, nested
+from consent.gate.inquest import gated_rules
 from consent.gate.insert import NOTHING, Attributes, Insert
 from consent.gate.rules import View
 from consent.gate.sheet import SheetGate
@@ -31,6 +32,9 @@ class Finished:
     def end(self) -> bytes:
         """Return nothing."""
         return b""
+
+
+FINISHED = Finished()
 
 
 class Gating:
@@ -82,6 +86,8 @@ def encoding_of(kind: Kind, content_type: str | None, body: bytes) -> str:
     """Return the encoding in which a browser reads a body, from its header and its first bytes."""
     if kind is Kind.SHEET:
         return sheet.encoding_of(content_type or "", body)
+    if kind is Kind.RULES:
+        return "utf-8"
     return charset.sniff(content_type, body) if kind is Kind.HTML else charset.sniff_xml(content_type, body)
 
 
@@ -92,6 +98,8 @@ def gated_whole(
     if kind is Kind.SHEET:
         gate = SheetGate(view, encoding=encoding, bases=view.rules.page(address))
         return gate.gated(body), gate.parked, gate.found
+    if kind is Kind.RULES:
+        return gated_rules(view, body, view.rules.page(address))
     gating = Gating(kind, view, encoding=encoding, address=address)
     out = gating.feed(body) + gating.end()
     return out, gating.parked, gating.found

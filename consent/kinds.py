@@ -8,7 +8,6 @@ from functools import lru_cache
 
 SNIFFED_TYPES = frozenset({"unknown/unknown", "application/unknown", "*/*"})
 """Media types that, like none at all, make a browser look at the body itself. Source: WHATWG MIME Sniffing §7."""
-HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
 XML_TYPES = frozenset({"text/xml", "application/xml", "text/xsl"})
 FEEDS = frozenset({"application/atom+xml", "application/rdf+xml", "application/rss+xml"})
 """XML that Chromium shows as text or downloads, and that programs read whose users never see a banner."""
@@ -31,7 +30,9 @@ class Kind(Enum):
     """Live where it is shown, and in most cases nobody's."""
     SNIFFED_XML = "sniffed"
     """A browser that guesses takes it for XML, or else for HTML."""
-    SHEET = "sheet"
+    SHEET = "a style sheet"
+    RULES = "a file of speculation rules"
+    """Speculation rules: which addresses a browser loads ahead of time."""
 
     @property
     def page(self) -> bool:
@@ -39,9 +40,19 @@ class Kind(Enum):
         return self in (Kind.HTML, Kind.XHTML, Kind.UNKNOWN)
 
     @property
+    def marked(self) -> bool:
+        """Tell whether its headers are surely marked as a visitor's own later."""
+        return self in (Kind.HTML, Kind.XHTML)
+
+    @property
+    def markup(self) -> bool:
+        """Tell whether it is gated as elements."""
+        return self in (Kind.HTML, Kind.XHTML, Kind.XML)
+
+    @property
     def held_whole(self) -> bool:
         """Tell whether it is held to its end, so that one in which nothing is anybody's keeps its headers."""
-        return self in (Kind.XML, Kind.SHEET)
+        return self in (Kind.XML, Kind.SHEET, Kind.RULES)
 
 
 @lru_cache(maxsize=256)
@@ -64,6 +75,8 @@ def kind_of(lines: str) -> Kind:
         return Kind.XML
     if "text/css" in found:
         return Kind.SHEET
+    if "application/speculationrules+json" in found:
+        return Kind.RULES
     return Kind.OTHER if found else Kind.UNKNOWN
 
 

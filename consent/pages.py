@@ -59,7 +59,10 @@ class Pages:
         english = replace(
             languages.wording(languages.SOURCE, overrides.get(languages.SOURCE)), fields={"site": site_name}
         )
-        self._speech = {tag: _speech(words) for tag, words in {languages.SOURCE: english, **self._wordings}.items()}
+        self._speech = {
+            tag: _speech(words) | _carried(tag if len(spoken) > 1 else "")
+            for tag, words in {languages.SOURCE: english, **self._wordings}.items()
+        }
 
     def _refuse_broken(self, folder: Path) -> None:
         """Raise ConfigurationError for a template of the site's own that replaces none of ours, or does not compile."""
@@ -114,6 +117,11 @@ def _environment(templates: Path | None) -> Environment:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
+
+
+def _carried(language: str) -> dict[str, str]:
+    """Return how links out of a page carry its language, as the whole of a query and as the end of one."""
+    return {"in_language": language and f"?lang={language}", "and_language": language and f"&lang={language}"}
 
 
 def _speech(words: Wording) -> dict[str, Any]:

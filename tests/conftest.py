@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
@@ -218,15 +219,23 @@ def ask() -> Ask:
 
 
 @pytest.fixture
-def serve() -> Iterator[Callable[[ASGIApp], int]]:
-    """Return a function that serves an app on loopback, in a thread, and returns its port."""
+def serve() -> Iterator[Callable[..., int]]:
+    """Return a function that serves an app on loopback, in a thread, and returns its port.
+
+    With a `certificate` it speaks TLS, and so HTTP/2: browsers take early hints in no other way.
+    """
     with contextlib.ExitStack() as stack:
 
-        def start(app: ASGIApp) -> int:
+        def start(app: ASGIApp, *, certificate: Path | None = None) -> int:
             listening = socket.socket()
             listening.bind(("127.0.0.1", 0))
             port: int = listening.getsockname()[1]
-            server = uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none"))
+            config = uvicorn.Config(app, log_level="warning", ws="none")
+            if certificate is not None:
+                config = uvicorn.Config(
+                    app, log_level="warning", ws="none", http="zttp", http2=True, ssl_certfile=str(certificate)
+                )
+            server = uvicorn.Server(config)
             thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
             thread.start()
 

@@ -67,8 +67,6 @@ def overview(series: Series, *, by: str = "all") -> dict[str, Any]:
     return {
         "wrong": ["until"],
         "may_see_records": True,
-        "jsonl_href": "/privacy/audit/entries.jsonl",
-        "csv_href": "/privacy/audit/entries.csv",
         "asked": View(by=by, until=date(2026, 11, 22), exact=by != "all"),
         "purposes": ["analytics"],
         "purpose": "analytics",
@@ -168,6 +166,7 @@ def every(language: str) -> dict[str, tuple[str, dict[str, Any]]]:
             "consent_audit.html",
             overview(Series(name=("notice", language, DIGEST), periods=weeks().periods), by="notice"),
         ),
+        "audit logout": ("consent_audit_logout.html", {}),
         "audit, empty": ("consent_audit.html", nothing()),
         "audit entries": ("consent_audit_entries.html", listed()),
         "audit entries, none": ("consent_audit_entries.html", empty),

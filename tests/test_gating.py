@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from consent import ConsentMiddleware
 from consent.kinds import Kind, kind_of, sniffed
 from tests.conftest import Ask, MakeSite
 from tests.gate.xml_documents import SVG, X
-from tests.test_responder import answering
+from tests.test_responder import HTML, answering
 
 PLAYER = "https://player.lantern.example/x"
 DOCUMENT = [("sec-fetch-dest", "document"), ("accept", "text/html")]
@@ -38,6 +39,7 @@ def behind(make_site: MakeSite) -> Behind:
         ("text/xsl", Kind.XML),
         ("application/rss+xml", Kind.OTHER),
         ("text/css;charset=utf-8", Kind.SHEET),
+        ("application/speculationrules+json", Kind.RULES),
         ("image/png", Kind.OTHER),
         ("*/*", Kind.UNKNOWN),
         ("", Kind.UNKNOWN),
@@ -162,6 +164,99 @@ def test_a_sheet_in_odd_spelling_asks_nobody(behind: Behind, ask: Ask, sheet: by
     """Where an address cannot be taken out, nothing of the sheet is sent."""
     answer = ask(behind(answering(sheet, content_type="text/css")))
     assert b"lantern" not in answer.body.replace(b"\0", b"")
+
+
+AS_STYLE = [[("sec-fetch-dest", "style")], [("accept", "text/css,*/*;q=0.1")]]
+
+
+@pytest.mark.parametrize("asking", AS_STYLE, ids=["says so", "accepts"])
+@pytest.mark.parametrize("content_type", ["text/plain", "application/octet-stream", "image/png", "*/*", None])
+def test_a_sheet_of_another_type_is_gated_as_one(
+    behind: Behind, ask: Ask, asking: list[tuple[str, str]], content_type: str | None
+) -> None:
+    """A page in quirks mode takes anything of its own site for a style sheet."""
+    app = answering(SHEET, content_type=content_type)
+    assert b"lantern" not in ask(behind(app), headers=asking).body
+    for other in ([("sec-fetch-dest", "image")], [("sec-fetch-dest", "empty"), ("accept", "text/css")]):
+        assert ask(behind(app), headers=other).body == SHEET
+
+
+@pytest.mark.parametrize("asking", AS_STYLE, ids=["says so", "accepts"])
+@pytest.mark.parametrize("content_type", [HTML, "application/xhtml+xml", "image/svg+xml", "text/html,text/css"])
+@pytest.mark.parametrize("own", [None, "none", "nosniff"])
+def test_a_page_is_no_sheet(
+    behind: Behind, ask: Ask, asking: list[tuple[str, str]], content_type: str, own: str | None
+) -> None:
+    """It is gated as what it is, and the browser is told to take it for nothing else."""
+    sent = [("x-content-type-options", own)] if own else []
+    app = answering(SHEET, content_type=content_type, headers=sent)
+    assert ask(behind(app), headers=asking).all("x-content-type-options") == ["nosniff"]
+    assert ask(behind(app)).all("x-content-type-options") == ([own] if own else [])
+
+
+@pytest.mark.parametrize("coding", ["utf-16-le", "utf-16-be"])
+def test_a_sheet_in_the_encoding_of_its_page_asks_nobody(behind: Behind, ask: Ask, coding: str) -> None:
+    """A browser may read a sheet that names no encoding in that of the page, or of the link to it."""
+    own = "p { background: url(/own.png) }".encode(coding)
+    assert ask(behind(answering(SHEET.decode().encode(coding), content_type="text/css"))).body == b""
+    assert ask(behind(answering(own, content_type="text/css"))).body == own
+
+
+@pytest.mark.parametrize("types", [("text/html", "application/xhtml+xml"), ("image/svg+xml", "text/html")])
+@pytest.mark.parametrize("lines", [1, 2])
+def test_a_page_of_two_types_is_what_it_is_gated_as(
+    behind: Behind, ask: Ask, types: tuple[str, str], lines: int
+) -> None:
+    """The browser is told one type, since it would read the body as the last one it finds."""
+    first, second = (", ".join(types), None) if lines == 1 else types
+    app = answering(
+        f'<title><img src="{PLAYER}"/></title>'.encode(),
+        content_type=first,
+        headers=[("content-type", second)] if second else [],
+    )
+    assert ask(behind(app)).all("content-type") == ["text/html; charset=windows-1252"]
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "sent"),
+    [
+        ("text/plain", b"x", b"x"),
+        ("text/javascript", b"fetch('/x')", b"fetch('/x')"),
+        ("image/svg+xml", b"<svg/>", b"<svg/>"),
+        ("text/css", b"p{}", b"p{}"),
+    ],
+)
+@pytest.mark.parametrize("name", ["content-security-policy", "content-security-policy-report-only"])
+def test_what_is_no_page_reports_to_nobody_who_could_be_held(
+    behind: Behind, ask: Ask, content_type: str, body: bytes, sent: bytes, name: str
+) -> None:
+    """Frames of text, workers and drawings report too; the answer is the same for everybody, and as cacheable."""
+    policy = "default-src 'none'; Report-URI https://player.lantern.example/r /own"
+    headers = [(name, policy), ("etag", '"1"'), ("cache-control", "public, max-age=9")]
+    site = behind(answering(body, content_type=content_type, headers=headers))
+    answer = ask(site)
+    assert answer.one(name) == "default-src 'none'; Report-URI /own"
+    assert (answer.body, answer.one("etag"), answer.one("cache-control")) == (sent, '"1"', "public, max-age=9")
+    assert answer.one("vary") is None
+
+
+def test_a_file_of_speculation_rules_is_gated(behind: Behind, ask: Ask) -> None:
+    """What a browser would load ahead of time by it belongs to somebody held; other files keep their bytes."""
+    kind = "application/speculationrules+json"
+    for asked, kept in ((PLAYER, False), ("/next", True)):
+        body = json.dumps({"prefetch": [{"urls": [asked]}]}).encode()
+        answer = ask(behind(answering(body, content_type=kind, headers=[("cache-control", "public")])))
+        assert answer.body == (body if kept else b"{}")
+        assert answer.one("cache-control") == ("public" if kept else "private, no-cache")
+
+
+def test_speculation_rules_too_long_to_hold_are_not_passed(
+    behind: Behind, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with style sheets, nobody could say what their end asks for."""
+    monkeypatch.setattr("consent.responder.WHOLE_CAP", 1000)
+    answer = ask(behind(answering([b" " * 900, b" " * 900], content_type="application/speculationrules+json")))
+    assert answer.status == 502
 
 
 def test_a_sheet_too_long_to_hold_is_not_passed(behind: Behind, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,11 @@ VOID = frozenset(["area", "base", "br", "col", "embed", "hr", "img", "input", "l
 PHRASING = frozenset({"a", "button", "img", "span", "strong", "svg"})
 BLOCKED = re.compile(r"cookie-?(banner|bar|consent|notice|law)|consent-?(banner|bar|popup|notice)|gdpr|onetrust|cmp")
 """What names of classes and ids look like that filter lists hide."""
+BLOCKED_ADDRESSES = re.compile(
+    r"cookie|gdpr|cmp[.-]|onetrust|consent([-_.](min|banner|dialog|manage|tracking|non-eu)|/manager|/message)"
+    r"|privacy([-_](banner|bar|consent|cookie|manager|modal|policy|popup|templates)|/(bundle|cookie)|_popup)"
+)
+"""What the general patterns of filter lists against notices look for in addresses (EasyList Cookie List)."""
 CASES = [(language, name) for language in shown.LANGUAGES for name in shown.every(language)]
 PAGES = shown.pages()
 
@@ -121,6 +126,31 @@ def test_names_do_not_look_like_what_filter_lists_block(language: str, name: str
         assert all(one.startswith(("cst-", "consent-")) for one in element["class"].split())
 
 
+def test_addresses_do_not_look_like_what_filter_lists_block() -> None:
+    """Keep a content blocker from taking script and style away, whatever the digest in their names."""
+    for asset in load(shown.STATIC).values():
+        assert not BLOCKED_ADDRESSES.search(f"/privacy/assets/{asset.address}")
+    assert BLOCKED_ADDRESSES.search("/privacy/cookie.js")
+    assert BLOCKED_ADDRESSES.search("/privacy/assets/consent-banner.0123.js")
+
+
+def test_nothing_moves() -> None:
+    """Have no motion that somebody would have to ask to be spared."""
+    for asset in load(shown.STATIC).values():
+        if asset.name.endswith(".css"):
+            assert not re.search(rb"animation|transition|scroll-behavior", asset.data), asset.name
+        assert b"smooth" not in asset.data
+
+
+def test_a_notice_that_scrolls_can_be_scrolled_by_keyboard() -> None:
+    """Without a link in it, the text of the first layer takes the focus itself."""
+    linked: list[dict[str, str]] = shown.banner()["policies"]
+    for policies in ([], linked):
+        page = Markup(PAGES.render("consent_banner.html", language="en", **shown.banner(policies=policies)))
+        (told,) = [element for element in page.elements if element["class"] == "cst-told"]
+        assert (told["tabindex"] == "0") is (not policies)
+
+
 @pytest.mark.parametrize(("language", "name"), CASES)
 def test_text_never_becomes_markup(language: str, name: str) -> None:
     """Escape a title that looks like a tag, wherever it is shown."""
@@ -200,7 +230,7 @@ def test_banner_says_what_runs_unasked(language: str, told: list[str], buttons: 
 @pytest.mark.parametrize("name", ["banner, new policy", "choices, given"])
 def test_a_changed_policy_is_named_and_compared(name: str) -> None:
     """Say which policy is the reason for asking again, in which version, and lead to what changed in it."""
-    links = Markup(rendered(name)).all("a", href="/privacy/policies/privacy/1...2")
+    links = Markup(rendered(name)).all("a", href="/privacy/policies/privacy/1...2?lang=en")
     assert f"{shown.ODD}, version 2" in [link.text for link in links]
     assert "What we ask for changed" not in rendered("banner, new policy")
 
@@ -388,6 +418,7 @@ def test_script_is_told_what_it_may_revive() -> None:
     (script,) = Markup(rendered("script")).all("script")
     told = {name: value for name, value in script.attributes.items() if name.startswith("data-")}
     assert told == {
+        "data-lang": "en",
         "data-prefix": "/privacy",
         "data-notice": shown.DIGEST,
         "data-status": "unknown",

@@ -17,9 +17,11 @@ from consent.choice.catalogue import Catalogue
 from consent.cli.explained.page import Explanation, Part, explain_headers, explain_page
 from consent.cli.explained.record import explain_record
 from consent.cli.explained.recorder import UNDECLARED
+from consent.cli.explained.sheet import explain_sheet
 from consent.cli.explained.source import FIRST_ERROR, Source, source
 from consent.cli.main import WRONG_USE
 from consent.declared import catalogue_of, own_cookies
+from consent.gate.inquest import verdict_of_address
 from consent.gate.rules import Rules
 from consent.kinds import Kind, kind_of, sniffed
 from consent.ledger.account import is_record
@@ -27,6 +29,7 @@ from consent.settings import ConsentSettings
 
 STATES = ("none", "refused", "accepted")
 ALLOW = "allow:"
+_FILES = (Kind.SHEET, Kind.RULES)
 _XML = (Kind.XHTML, Kind.XML, Kind.SNIFFED_XML)
 _GATED_ALREADY = b"data-consent-service="
 
@@ -72,8 +75,9 @@ def run(args: argparse.Namespace) -> int:
     if isinstance(allowed, str):
         print(f"consent: {allowed}", file=sys.stderr)
         return WRONG_USE
-    page = source(args.page)
     rules = Rules(catalogue, site_hosts=settings.hosts, undeclared=settings.undeclared)
+    view = rules.view(allowed)
+    page = source(args.page, is_held=lambda place: verdict_of_address(view, place) is not None)
     explanation = Explanation(headers=(), tags=(), inserted=(), parked=frozenset(), found=frozenset(), output=page.body)
     kind = _kind(page)
     is_page = kind is Kind.HTML or kind in _XML
@@ -87,13 +91,27 @@ def run(args: argparse.Namespace) -> int:
             asking=args.state == "none",
             address=page.address,
         )
+    elif kind in _FILES:
+        explanation = explain_sheet(
+            page.body,
+            kind=kind,
+            content_type=page.content_type,
+            rules=rules,
+            allowed=allowed,
+            address=page.address,
+        )
     explanation = replace(
         explanation,
         headers=explain_headers(
-            page.headers, rules=rules, allowed=allowed, hold_undeclared=settings.undeclared_cookies == "hold"
+            page.headers,
+            kind=kind,
+            rules=rules,
+            allowed=allowed,
+            hold_undeclared=settings.undeclared_cookies == "hold",
+            address=page.address,
         ),
     )
-    notes = list(_notes(page, is_page=is_page))
+    notes = list(_notes(page, is_read=is_page or kind in _FILES))
     if args.json:
         print(json.dumps(_object(page, args.state, allowed, explanation, notes), ensure_ascii=False, indent=2))
     else:
@@ -131,16 +149,16 @@ def _kind(page: Source) -> Kind:
     if kind is Kind.UNKNOWN and page.address:
         return sniffed(page.body)
     # A file is somebody's page whatever it is called, unless its name says that it is XML.
-    return kind if page.address or kind in _XML else Kind.HTML
+    return kind if page.address or kind in (*_XML, *_FILES) else Kind.HTML
 
 
-def _notes(page: Source, *, is_page: bool) -> list[str]:
+def _notes(page: Source, *, is_read: bool) -> list[str]:
     notes = []
     if page.status >= FIRST_ERROR:
         notes.append(f"the site answered {page.status}: this is its error page")
-    if not is_page:
-        notes.append("this is neither HTML nor XML, so that only its headers are explained")
-    if is_page and _GATED_ALREADY in page.body:
+    if not is_read:
+        notes.append("this is neither HTML, XML nor a style sheet, so that only its headers are explained")
+    if is_read and _GATED_ALREADY in page.body:
         notes.append("this page has passed the gate already: explain what the app itself sends, before the middleware")
     return notes
 

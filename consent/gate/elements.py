@@ -10,10 +10,8 @@ FRAMES = frozenset((b"iframe", b"frame"))
 """Elements that are documents even without an address."""
 EMBEDS = frozenset((b"iframe", b"embed", b"object", b"video", b"audio"))
 CONTENTS = frozenset(("src", "srcdoc", "data"))
-DESCRIBES = (
-    *("class", "title", "width", "height"),
-    *("data-consent-title", "data-consent-preview", "data-consent-fallback"),
-)
+PREVIEW = "data-consent-preview"
+DESCRIBES = ("class", "title", "width", "height", "data-consent-title", PREVIEW, "data-consent-fallback")
 """Attributes of an embed that say how large it is and what it shows."""
 _NO_SIZE = frozenset(("0", "1", "0px", "1px"))
 

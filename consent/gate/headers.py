@@ -25,6 +25,8 @@ _INSIDE = re.compile(r"<([^>]*+)")
 _MEMBER = re.compile(r"""[^,"]*+(?:"((?:[^"\\]|\\.)*+)"?[^,"]*+)*+""", re.DOTALL)
 _ETAG = re.compile(r'(W/)?"([^"]*)"')
 
+POLICIES = frozenset({b"content-security-policy", b"content-security-policy-report-only"})
+
 Headers = list[tuple[bytes, bytes]]
 Bases = tuple[Address, ...]
 
@@ -230,17 +232,48 @@ def hold_members(value: str, view: View, bases: Bases = ()) -> str | None:
 
 
 def hold_report_to(value: str, view: View, bases: Bases = ()) -> str | None:
-    """Return a `Report-To` header without the groups that report to a held host, or None where none is left."""
+    """Return a `Report-To` header in which the groups that report to a held host are forgotten.
+
+    Browsers remember a group for as long as it says, and so beyond a withdrawal: an age of 0 makes them forget it
+    (Reporting API of 25 September 2018, §3.2). What is no list of groups comes back as None.
+    """
+    groups = _objects(value)
+    if groups is None:
+        return None
+    held = [any(verdict_of_address(view, text, bases=bases) for text in _texts(group, 4)) for group in groups]
+    if not any(held):
+        return value
+    passing = (_forgotten(group) if is_held else group for group, is_held in zip(groups, held, strict=True))
+    return ", ".join(json.dumps(group) for group in passing if group is not None) or None
+
+
+def _objects(value: str) -> list[object] | None:
     try:
-        groups = json.loads(f"[{value}]")
+        found: list[object] = json.loads(f"[{value}]")
     except (ValueError, RecursionError):
         return None
-    kept = [
-        group for group in groups if not any(verdict_of_address(view, text, bases=bases) for text in _texts(group, 4))
-    ]
-    if len(kept) == len(groups):
-        return value
-    return ", ".join(json.dumps(group) for group in kept) or None
+    return found
+
+
+def _forgotten(group: object) -> object:
+    name = group.get("group", "default") if isinstance(group, dict) else None
+    return {"group": name, "max_age": 0, "endpoints": []} if isinstance(name, str) else None
+
+
+def hold_error_logging(value: str, report_to: str | None) -> str:
+    """Return a `NEL` header that makes browsers forget to log errors to a group that is forgotten.
+
+    Follows Network Error Logging of 25 September 2018, §5.1: an age of 0 removes what was remembered.
+
+    Args:
+        value: the header.
+        report_to: the `Report-To` header as it passes, None where nothing of it does.
+    """
+    left = [group for group in _objects(report_to or "") or [] if isinstance(group, dict)]
+    forgotten = {str(group.get("group")) for group in left if group.get("max_age") == 0}
+    named = [policy.get("report_to") for policy in _objects(value) or [] if isinstance(policy, dict)]
+    is_sure = bool(left) and all(isinstance(name, str) and name not in forgotten for name in named)
+    return value if is_sure else '{"max_age": 0}'
 
 
 def hold_reports(policy: str, view: View, bases: Bases = ()) -> str:
@@ -287,13 +320,15 @@ def readings(value: bytes) -> list[str]:
 def hold_headers(headers: Headers, view: View, *, bases: Bases = ()) -> Headers:
     """Return raw headers without what would make the browser ask a held host; cookies and CSP are not looked at.
 
+    What a browser remembers of reporting and error logging is made to be forgotten.
+
     Args:
         headers: pairs of lower-case name and value.
         view: the rules, for one set of allowed services.
         bases: what relative addresses start from, where that may decide an owner (`Rules.page`).
     """
     kept: Headers = []
-    reporting = True
+    reporting: list[bytes | None] = []
     for name, value in headers:
         hold = _HELD.get(name.lower())
         if hold is None:
@@ -303,11 +338,28 @@ def hold_headers(headers: Headers, view: View, *, bases: Bases = ()) -> Headers:
         if passing is not None:
             kept.append((name, passing))
         if passing != value and name.lower() == b"report-to":
-            reporting = False
-    if reporting:
-        return kept
-    # Network error logging names a reporting group, and its group has just gone.
-    return [(name, value) for name, value in kept if name.lower() != b"nel"]
+            reporting.append(passing)
+    # Network error logging names a reporting group.
+    for passing in reporting:
+        report_to = None if passing is None else passing.decode("latin-1")
+        kept = [(name, _unlogged(value, report_to) if name.lower() == b"nel" else value) for name, value in kept]
+    return kept
+
+
+def _unlogged(value: bytes, report_to: str | None) -> bytes:
+    return hold_error_logging(value.decode("latin-1"), report_to).encode("latin-1")
+
+
+def hold_reporting(headers: Headers, view: View, *, bases: Bases = ()) -> Headers:
+    """Return raw headers in which no Content-Security-Policy reports to a held host.
+
+    On what is no page: documents of other kinds that a browser shows, and scripts of workers, report as pages do.
+    """
+    kept: Headers = []
+    for name, value in headers:
+        policy = value.decode("latin-1")
+        kept.append((name, hold_reports(policy, view, bases).encode("latin-1")) if name in POLICIES else (name, value))
+    return kept
 
 
 def _passing(value: bytes, hold: Hold, view: View, bases: Bases) -> bytes | None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from urllib.parse import unquote
 
-from consent.gate import code, css, local
+from consent.gate import code, css, local, speculation
 from consent.gate.address import Address, read
 from consent.gate.elements import (
     ANIMATIONS,
@@ -179,12 +179,17 @@ class Inquest:
         first = next(keys, None)
         return Verdict(first or None) if first is not None else None
 
+    def _is_own(self, value: str) -> bool:
+        return self._view.rules.owner_of(read(value)) is None
+
     def text(self, kind: Text, text: str) -> Iterator[str]:
         """Yield for whom a text is held: service keys, and "" for undeclared hosts."""
         if kind is Text.STYLE:
             values: list[str] = list(css.addresses(text))
         elif kind is Text.MAP:
             values = list(code.strings(text))
+            if speculation.leads_away(text, self._is_own):
+                yield from self._view.anywhere
         else:
             yield from self._view.held_inline(text)
             self.granted = self.granted or self._view.grants_inline(text)
@@ -193,6 +198,13 @@ class Inquest:
             verdict = self.address(value)
             if verdict is not None:
                 yield verdict.service or ""
+
+
+def gated_rules(view: View, body: bytes, bases: tuple[Address, ...] = ()) -> tuple[bytes, set[str], set[str]]:
+    """Return a file of speculation rules, or none where some are held; for whom, and the undeclared hosts in it."""
+    inquest = Inquest(view, bases, nothing_nested, b"script", {})
+    held = set(inquest.text(Text.MAP, body.decode("utf-8", "replace")))
+    return b"{}" if held else body, held, set(inquest.found)
 
 
 def refresh_target(value: str) -> str | None:

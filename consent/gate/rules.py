@@ -242,6 +242,12 @@ class View:
         """Tell whether hosts that nobody declared are held."""
         return self.rules.undeclared is Undeclared.HOLD
 
+    @property
+    def anywhere(self) -> tuple[str, ...]:
+        """Return for whom is held what could ask anybody: service keys, and "" for undeclared hosts."""
+        declared = [service for service in self.rules.catalogue.services if service.key not in self.allowed]
+        return (*(service.key for service in declared if service.hosts), *("",) * self.undeclared_held)
+
     def verdict(self, owner: Owner | None) -> Verdict | None:
         """Return for whom something of this owner is held, or None where it passes."""
         if owner is None:

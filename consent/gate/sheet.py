@@ -14,6 +14,8 @@ from consent.gate.rules import View
 _OWN = re.compile(
     r"(?:/?[A-Za-z0-9_.~-][A-Za-z0-9_.~/?#=&%,-]*+|#[^\\]*+|data:(?:image|font|application)/.*+)?\Z", re.DOTALL
 )
+_WIDE = ("utf-16-le", "utf-16-be")
+"""What a sheet that does not say is read in where its page is: by a browser, and in no other case by us."""
 _CHARSET = re.compile(rb'@charset "([^"]{0,40})";')
 
 
@@ -40,6 +42,12 @@ class SheetGate:
 
     def gated(self, body: bytes) -> bytes:
         """Return the sheet without what is held, the same bytes where nothing is; nothing at all where unsure."""
+        if (
+            b"\0" in body
+            and self._codec not in _WIDE
+            and any(self._asks(body.decode(wide, "replace")) for wide in _WIDE)
+        ):
+            return b""
         exact = self._codec.startswith("utf")
         errors = "surrogatepass" if self._codec.startswith("utf-16") else "surrogateescape"
         try:
@@ -50,10 +58,13 @@ class SheetGate:
         if out is None:
             return b""
         data = body if out == text else out.encode(self._codec, errors) if exact else out.encode("latin-1")
-        if not exact and any(map(self._is_held, css.addresses(data.decode(self._codec, "replace")))):
+        if not exact and self._asks(data.decode(self._codec, "replace")):
             # Only what is spelled in ASCII can be taken out of another encoding's bytes.
             return b""
         return data
+
+    def _asks(self, text: str) -> bool:
+        return any(map(self._is_held, css.addresses(text)))
 
     def _is_held(self, address: str) -> bool:
         verdict = self._verdicts.get(address)

@@ -14,6 +14,7 @@ from consent.gate.elements import (
     EMBEDS,
     FRAMES,
     NEVER_PLAIN,
+    PREVIEW,
     TEXTUAL,
     TRACKED,
     Text,
@@ -209,10 +210,19 @@ class Judge:
             breaks_out=breaks_out,
             base=base,
             leaves_hole=name in EMBEDS and not CONTENTS.isdisjoint(held) and not unseen(first),
-            about=tuple((label, first[label]) for label in DESCRIBES if label in first) if name in EMBEDS else (),
+            about=self._about(first, inquest) if name in EMBEDS else (),
             plain=not (rewritten or found_hosts or inquest.granted or base) and name not in NEVER_PLAIN,
             textual=name in TEXTUAL,
             tracked=name in TRACKED,
+        )
+
+    @staticmethod
+    def _about(first: dict[str, str], inquest: Inquest) -> tuple[tuple[str, str], ...]:
+        """Return what an embed says about itself, without a picture that would ask somebody held: it is shown."""
+        return tuple(
+            (label, first[label])
+            for label in DESCRIBES
+            if label in first and (label != PREVIEW or inquest.address(first[label]) is None)
         )
 
     def park(self, tag: bytes, name_end: int, service: str) -> bytes:

@@ -46,6 +46,16 @@ WORDS = (
 )
 """The keys of every text that the tables need."""
 
+MALTESE = {
+    "year": ("sena", "snin"),
+    "month": ("xahar", "xhur"),
+    "day": ("jum", "ijiem"),
+    "hour": ("siegħa", "sigħat"),
+    "minute": ("minuta", "minuti"),
+    "second": ("sekonda", "sekondi"),
+}
+"""Spans of time for one and for a few: Unicode's data have none in Maltese, and give English short forms instead."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Value:
@@ -148,10 +158,15 @@ def lifetime_in_words(text: str, *, language: str, words: Words) -> str:
         return words("policy.lifetime.session")
     locale = locale_of(language)
     parts = [_span(count, unit, locale) for count, unit in _counts(lifetime)]
-    return format_list(parts, "unit", locale=locale) if len(parts) > 1 else parts[0]
+    # Not in the style for units, of which Babel knows half the pattern in most languages, and says the last part twice.
+    return format_list(parts, "standard", locale=locale)
 
 
 def _span(count: int, unit: str, locale: Locale) -> str:
+    if locale.language == "mt":
+        one, few = MALTESE[unit]
+        form = locale.plural_form(count)
+        return f"{count}-il {one}" if form == "many" else f"{count} {few if form in ('two', 'few') else one}"
     said = format_unit(count, f"duration-{unit}", "long", locale=locale)
     # Unicode's data leave out long words that are the same as the short ones, and Babel then answers with the key.
     return said if "duration-" not in said else format_unit(count, f"duration-{unit}", "short", locale=locale)

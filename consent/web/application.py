@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 from starlette.applications import Starlette
+from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, Router
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from consent.site import Site
+from consent.visitors import Visitor
 from consent.web import forms
 from consent.web.answers import FOR_EVER, Answers
 from consent.web.audit import Audit
@@ -100,6 +103,7 @@ def build(site: Site) -> ASGIApp:
         Route("/reports", Violations(site, answers).take, methods=["POST"]),
         Route("/audit/", audit.show),
         Route("/audit/login", auditors.login, methods=["POST"]),
+        Route("/audit/logout", auditors.logout, methods=["POST"]),
         Route("/audit/entries.{form}", exports.entries),
         Route("/audit/bundle.zip", exports.bundle),
         Route("/audit/entries", entries.index),
@@ -117,7 +121,21 @@ def build(site: Site) -> ASGIApp:
     )
     # Starlette's own redirects are absolute, to whatever host and scheme the request names.
     app.router.redirect_slashes = False
-    return app
+    return _in_language_of_links(app, site)
+
+
+def _in_language_of_links(app: ASGIApp, site: Site) -> ASGIApp:
+    """Answer in the language that a link of ours carries from the page it stands in, unless the visitor switched it."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        language = site.spoken(QueryParams(scope["query_string"]).get("lang", ""))
+        visitor: Visitor = scope["state"]["consent_visitor"]
+        if language is not None and not visitor.chose_language:
+            consent = visitor.in_language(site.edition(site.now()).notices[language])
+            scope["state"]["consent_visitor"] = replace(visitor, consent=consent)
+        await app(scope, receive, send)
+
+    return answer
 
 
 def _version_or_comparison(policies: Policies):  # type: ignore[no-untyped-def]

@@ -256,8 +256,11 @@ class Choices:
 
     def _said(self, said: str, next_path: str, decision: Decision) -> str:
         """Return the address of the choices with a message about what was just decided."""
-        withdrawn = sorted(decision.withdrawn & decision.shown.services.keys())
-        return f"{self._path}?{urlencode({'said': said, 'next': next_path, 'was': withdrawn}, doseq=True)}"
+        query: dict[str, Any] = {"said": said, "next": next_path}
+        query["was"] = sorted(decision.withdrawn & decision.shown.services.keys())
+        if len(self._site.pages.spoken) > 1:
+            query["lang"] = decision.shown.language
+        return f"{self._path}?{urlencode(query, doseq=True)}"
 
     def _conflict(self, request: Request, consent: Consent, changed: frozenset[str], *, next_path: str) -> Response:
         told = titles(consent.notice, changed)

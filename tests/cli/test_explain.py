@@ -15,8 +15,11 @@ import pytest
 
 from consent.cli.explained import source
 from consent.cli.explained.page import Done, explain_page
+from consent.cli.explained.sheet import explain_sheet
 from consent.cli.main import main
 from consent.gate.rules import Undeclared
+from consent.gating import gated_whole
+from consent.kinds import Kind
 from tests.cli.place import Place
 from tests.gate.example import CASES, case_body, gated, rules
 from tests.gate.fuzz import document
@@ -214,6 +217,92 @@ def test_headers_of_an_address_are_explained(site: Place, serve: Serve, capsys: 
     ]
     assert "secretvalue" not in json.dumps(answer)
     assert [line for line, *_ in tags(answer)] == [2, 5, 6, 8]
+
+
+SHEET = b"@import 'https://player.test/a.css';\np { background: url(/own.png) }\nb { mask: url(//tracker.test/x) }"
+LISTED = b'{"prefetch": [{"urls": ["https://tracker.test/x", "/next"]}]}'
+
+
+@pytest.mark.parametrize("undeclared", Undeclared)
+@pytest.mark.parametrize("allowed", [(), ("tracker",)], ids=["nothing", "something"])
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (Kind.SHEET, SHEET),
+        (Kind.SHEET, SHEET + b" u { background: image-set('https://tracker.test/y' 1x) }"),
+        (Kind.SHEET, SHEET.decode().encode("utf-16-le")),
+        (Kind.RULES, LISTED),
+    ],
+    ids=["sheet", "set", "wide", "rules"],
+)
+def test_sheets_and_rules_are_what_the_gate_makes_of_them(
+    undeclared: Undeclared, allowed: tuple[str, ...], kind: Kind, body: bytes
+) -> None:
+    """Explaining changes no byte, and names whoever is held."""
+    ours, keys = rules(undeclared), frozenset(allowed)
+    out, parked, found = gated_whole(kind, ours.view(keys), body, encoding="utf-8", address="")
+    told = explain_sheet(body, kind=kind, content_type="", rules=ours, allowed=keys)
+    assert (told.output, told.parked, told.found) == (out, parked, found)
+    held = {key for part in told.tags if part.done in (Done.REMOVED, Done.EMPTIED) for key in part.services}
+    assert held >= parked
+    assert any(part.done is Done.EMPTIED for part in told.tags) is (out in (b"", b"{}"))
+
+
+def test_the_addresses_of_a_sheet_are_explained(site: Place, serve: Serve, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each address of a style sheet stands with its line, service and what becomes of it."""
+    body = b"p { background: url(/own.png) }\nb { background: url(https://player.lantern.example/p) }"
+    answer = explained(capsys, serve(body, headers=(("Content-Type", "text/css"),)))
+    assert [(one["line"], one["text"], one["done"], one["services"]) for one in answer["tags"]] == [
+        (1, "/own.png", "passed", []),
+        (2, "https://player.lantern.example/p", "removed", ["lantern-video"]),
+    ]
+    assert main(["explain", serve(body, headers=(("Content-Type", "text/css"),))]) == 0
+    assert "\n2     (address)  lantern-video  removed  host player.lantern.example" in capsys.readouterr().out
+
+
+def test_a_redirect_to_somebody_held_is_explained_and_not_followed(
+    site: Place, serve: Serve, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody there is asked; a redirect within the site is followed as before."""
+    there = serve(headers=(("Content-Type", "text/html"),))
+    held = "https://player.lantern.example/1"
+    address = serve(b"", status=302, headers=(("Location", held), ("Set-Cookie", "_rs=1")))
+    answer = explained(capsys, address)
+    assert (answer["page"], answer["status"]) == (address, 302)
+    done = {one["name"]: (one["done"], one["services"]) for one in answer["headers"]}
+    assert done["location"] == ("answered 204", ["lantern-video"])
+    assert done["set-cookie"] == ("removed", ["reader-stats"])
+    assert explained(capsys, serve(b"", status=302, headers=(("Location", there),)))["page"] == there
+
+
+def test_reports_and_refreshes_of_an_address_are_explained(
+    site: Place, serve: Serve, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a browser is told to forget, and where it may not report or go to, is said of each header."""
+    held = "https://stats.meridian.example/r"
+    answer = explained(
+        capsys,
+        serve(
+            b"plain",
+            headers=(
+                ("Content-Type", "text/plain"),
+                ("Refresh", f"0; url={held}"),
+                ("Report-To", json.dumps({"group": "a", "max_age": 9, "endpoints": [{"url": held}]})),
+                ("NEL", '{"report_to": "a", "max_age": 9}'),
+                ("Content-Security-Policy", f"img-src https://stats.meridian.example; report-uri {held} /own"),
+            ),
+        ),
+    )
+    assert [(one["name"], one["done"], one["note"]) for one in answer["headers"]] == [
+        ("refresh", "removed", ""),
+        ("report-to", "shortened", 'becomes {"group": "a", "max_age": 0, "endpoints": []}'),
+        ("nel", "shortened", 'becomes {"max_age": 0}'),
+        (
+            "content-security-policy",
+            "shortened",
+            "becomes img-src https://stats.meridian.example; report-uri /own",
+        ),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import socket
 import ssl
 import threading
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,11 +23,12 @@ _TLS_HANDSHAKE = b"\x16"
 _LONGEST_REQUEST = 65_536
 
 
-def _certificate(folder: Path) -> ssl.SSLContext:
+def certificate(folder: Path) -> Path:
+    """Write a certificate for any name, with its key, and return where."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "loopback")])
     now = datetime.datetime.now(datetime.UTC)
-    certificate = (
+    made = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
@@ -39,10 +42,15 @@ def _certificate(folder: Path) -> ssl.SSLContext:
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    path.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(path)
-    return context
+    path.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
+    return path
+
+
+def pin(path: Path) -> str:
+    """Return how Chromium names the key of a certificate, to take it for a valid one without a complaint."""
+    key = x509.load_pem_x509_certificate(path.read_bytes()).public_key()
+    spki = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return b64encode(hashlib.sha256(spki).digest()).decode("ascii")
 
 
 class Listener:
@@ -51,7 +59,9 @@ class Listener:
     def __init__(self, answer: Answer, folder: Path) -> None:
         self.asked: set[tuple[str, str]] = set()
         self._answer = answer
-        self._tls = _certificate(folder)
+        self.certificate = certificate(folder)
+        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._tls.load_cert_chain(self.certificate)
         self._tls.sni_callback = self._greeted
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port: int = self._socket.getsockname()[1]

@@ -17,6 +17,7 @@ from consent.gate.headers import (
     hold_members,
     hold_refresh,
     hold_report_to,
+    hold_reporting,
     none_match,
     vary,
 )
@@ -151,7 +152,18 @@ def test_no_header_makes_holding_raise(value: str) -> None:
         ("refresh", "5", "5"),
         ("Reporting-Endpoints", 'a="https://tracker.test/r", b="/own"', 'b="/own"'),
         ("Speculation-Rules", '"/rules.json", "https://tracker.test/r"', '"/rules.json"'),
-        ("Report-To", '{"group":"a","endpoints":[{"url":"https://tracker.test/"}]}', None),
+        (
+            "Report-To",
+            '{"group":"a","max_age":9,"endpoints":[{"url":"https://tracker.test/"}]}',
+            '{"group": "a", "max_age": 0, "endpoints": []}',
+        ),
+        (
+            "Report-To",
+            '{"max_age":9,"endpoints":[{"url":"https://tracker.test/"}]}, {"group":"b","endpoints":[{"url":"/own"}]}',
+            '{"group": "default", "max_age": 0, "endpoints": []}, {"group": "b", "endpoints": [{"url": "/own"}]}',
+        ),
+        ("Report-To", '["https://tracker.test/"]', None),
+        ("Report-To", '{"endpoints":[{"url":"https://tracker.test/"}]', None),
         ("Content-Type", "text/html", "text/html"),
     ],
 )
@@ -161,11 +173,40 @@ def test_headers_that_ask_a_held_host_go(name: str, value: str, kept: str | None
     assert headers == ([(name.encode(), kept.encode())] if kept is not None else [])
 
 
-def test_network_error_logging_goes_with_its_group() -> None:
-    """NEL names a group of Report-To; without that group it has nowhere to report."""
-    group = b'{"group":"a","endpoints":[{"url":"https://tracker.test/"}]}'
-    assert hold_headers([(b"report-to", group), (b"nel", b'{"report_to":"a"}')], NOBODY) == []
-    assert len(hold_headers([(b"nel", b'{"report_to":"a"}')], NOBODY)) == 1
+@pytest.mark.parametrize(
+    ("nel", "kept"),
+    [
+        (b'{"report_to":"a","max_age":9}', b'{"max_age": 0}'),
+        (b'{"report_to":"b","max_age":9}', b'{"report_to":"b","max_age":9}'),
+        (b'{"max_age":9}', b'{"max_age": 0}'),
+        (b"nonsense", b"nonsense"),
+    ],
+)
+def test_network_error_logging_goes_with_its_group(nel: bytes, kept: bytes) -> None:
+    """NEL names a group of Report-To: where that group is forgotten, so is the logging, and other logging stays."""
+    groups = b'{"group":"a","endpoints":[{"url":"https://tracker.test/"}]}, {"group":"b","endpoints":[{"url":"/r"}]}'
+    own = b'{"group":"b","endpoints":[{"url":"/r"}]}'
+    assert hold_headers([(b"nel", nel), (b"report-to", groups)], NOBODY)[0] == (b"nel", kept)
+    assert hold_headers([(b"nel", nel), (b"report-to", own)], NOBODY)[0] == (b"nel", nel)
+    assert hold_headers([(b"nel", nel), (b"report-to", groups)], EVERYBODY)[0] == (b"nel", nel)
+    broken = b'{"endpoints":[{"url":"https://tracker.test/"}]'
+    assert hold_headers([(b"report-to", broken), (b"nel", nel)], NOBODY) == [(b"nel", b'{"max_age": 0}')]
+
+
+@pytest.mark.parametrize(
+    ("policy", "kept"),
+    [
+        ("img-src 'self'; report-uri https://tracker.test/r", "img-src 'self';"),
+        ("REPORT-URI /own https://tracker.test/r; img-src a", "REPORT-URI /own; img-src a"),
+        ("report-uri /own; img-src https://tracker.test", "report-uri /own; img-src https://tracker.test"),
+    ],
+)
+@pytest.mark.parametrize("name", [b"content-security-policy", b"content-security-policy-report-only"])
+def test_policies_report_to_no_held_host(name: bytes, policy: str, kept: str) -> None:
+    """A policy on what is no page loses the places of its reports that are held, and nothing else."""
+    assert hold_reporting([(name, policy.encode())], NOBODY) == [(name, kept.encode())]
+    assert hold_reporting([(name, policy.encode())], EVERYBODY) == [(name, policy.encode())]
+    assert hold_reporting([(b"x-policy", policy.encode())], NOBODY) == [(b"x-policy", policy.encode())]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Iterable
 
 import pytest
 from hypothesis import given, settings
@@ -225,6 +226,22 @@ def test_no_banner_in_what_is_no_document(page: str) -> None:
     """Fragments and framesets get none."""
     for cuts in ((), range(1, len(page))):
         assert gated(page, insert=Insert(banner=b"[B]"), cuts=cuts)[0].decode() == page
+
+
+@pytest.mark.parametrize(
+    ("preview", "shown"), [("/own.jpg", True), ("/beacon/p.jpg", False), ("/BEACON/x/../y", False)]
+)
+def test_a_preview_that_asks_somebody_held_is_not_shown(preview: str, shown: bool) -> None:
+    """A picture on a path of the site that belongs to a service does not stand in a placeholder either."""
+    told: list[dict[str, str]] = []
+
+    def placeholder(service: str, tag: str, about: Iterable[tuple[str, str]]) -> bytes:
+        told.append(dict(about))
+        return b""
+
+    frame = f'<iframe src="//player.test/1" title=x data-consent-preview="{preview}"></iframe>'
+    gated(frame, insert=Insert(placeholder=placeholder))
+    assert told == [{"title": "x"} | ({"data-consent-preview": preview} if shown else {})]
 
 
 def test_the_first_gated_tag_is_announced_once_and_placeholders_stand_before_embeds() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -26,14 +27,22 @@ MakeFacts = Callable[..., Facts]
         ("P2Y", "en", "2 years"),
         ("PT20M", "en", "20 minutes"),
         ("PT60S", "en", "1 minute"),
-        ("PT90M", "en", "1 hour, 30 minutes"),
-        ("P1DT12H", "en", "1 day, 12 hours"),
-        ("P1M15D", "en", "1 month, 15 days"),
+        ("PT90M", "en", "1 hour and 30 minutes"),
+        ("P1DT12H", "en", "1 day and 12 hours"),
+        ("P1M15D", "en", "1 month and 15 days"),
         ("PT0S", "en", "0 seconds"),
         ("session", "en", "policy.lifetime.session"),
         ("P13M", "uk", "13 місяців"),
         ("P2Y", "uk", "2 роки"),
         ("P30D", "de-AT", "30 Tage"),
+        ("P1DT2H30M", "de", "1 Tag, 2 Stunden und 30 Minuten"),
+        ("P1M3D", "bg", "1 месец и 3 дни"),
+        ("P1M", "mt", "1 xahar"),
+        ("P6M", "mt", "6 xhur"),
+        ("P13M", "mt", "13-il xahar"),
+        ("P2Y", "mt", "2 snin"),
+        ("P30D", "mt", "30 jum"),
+        ("PT0S", "mt", "0 sekondi"),
         ("P30D", "xx", "30 days"),
     ],
 )
@@ -65,10 +74,16 @@ def test_every_language_has_words_for_every_lifetime(language: str) -> None:
         "PT2H",
         "PT30M",
         "PT60S",
+        "P1M3D",
+        "P1DT2H30M",
     ):
         said = lifetime_in_words(lifetime, language=language, words=str)
         assert said, lifetime
         assert "duration" not in said
+        numbers = re.findall(r"\d+", said)
+        assert len(numbers) == len(set(numbers)), f"{lifetime}: {said}"
+        english = {"mon", "day", "days", "hr", "yr", "sec", "month", "months"}
+        assert language == "en" or english.isdisjoint(re.findall(r"\w+", said)), said
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,16 @@ def test_a_service_without_its_purpose(client: TestClient) -> None:
     assert allowed == {"consent", "necessary", "lantern-video"}
 
 
+def test_two_tabs_at_once(client: TestClient, site: Site) -> None:
+    """Of two answers to one question, neither knowing of the other, both are recorded and the later one holds."""
+    digest = notice(client)
+    post(client, choice="accept_all", notice=digest)
+    client.cookies.clear()
+    post(client, choice="reject_all", notice=digest)
+    assert client.get("/privacy/state").json()["allowed"] == ["consent", "necessary"]
+    assert [record["status"] for record in records(site)] == ["given", "refused"]
+
+
 def test_json_is_a_form(client: TestClient) -> None:
     """A choice sent as JSON is answered 200 with the state, and never with the consent id (decision 32)."""
     response = client.post("/privacy/choices", json={"choice": "accept_all", "notice": notice(client)})

@@ -14,6 +14,7 @@ from consent.cli.explained.recorder import UNDECLARED, Reason, Recorder
 from consent.gate import charset, csp, headers
 from consent.gate.document import Document
 from consent.gate.html import Gate, nested
+from consent.gate.inquest import verdict_of_address
 from consent.gate.insert import NOTHING, Attributes, Insert
 from consent.gate.rules import Rules, View
 from consent.gate.scanner import CAP
@@ -28,6 +29,7 @@ BANNER, ASSETS = b"<!--consent:banner-->", b"<!--consent:assets-->"
 LONGEST_SHOWN = 200
 _NAME = re.compile(rb"</?([A-Za-z][^\t\n\f\r />]*)")
 _ENFORCED = b"content-security-policy"
+_BECOMES = frozenset({b"nel", b"report-to", _ENFORCED, b"content-security-policy-report-only"})
 _POLICIES = (_ENFORCED, b"content-security-policy-report-only")
 
 
@@ -42,6 +44,7 @@ class Done(StrEnum):
     EMPTIED = "emptied"
     REMOVED = "removed"
     SHORTENED = "shortened"
+    STOPPED = "answered 204"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,23 +236,32 @@ class _Witness:
 
 
 def explain_headers(
-    raw: Sequence[tuple[bytes, bytes]], *, rules: Rules, allowed: frozenset[str], hold_undeclared: bool
+    raw: Sequence[tuple[bytes, bytes]],
+    *,
+    kind: Kind = Kind.HTML,
+    rules: Rules,
+    allowed: frozenset[str],
+    hold_undeclared: bool,
+    address: str = "",
 ) -> tuple[Part, ...]:
     """Return what the gate does to response headers, each by itself; those that it never looks at are left out.
 
     Args:
         raw: pairs of lower-case name and value.
+        kind: what a browser takes the answer for.
         rules: the site's rules.
         allowed: the keys of the services and purposes that are agreed to.
         hold_undeclared: whether cookies that nobody declares are held back.
+        address: the absolute address that answered, where it is known.
     """
+    bases = rules.page(address)
     recorder = Recorder(rules, allowed)
     view = recorder.view
     narrowing = csp.Narrowing(
         (host for service in view.held_services for host in service.hosts),
         declared=(host for s in view.held_services if rules.catalogue.service(s.key) for host in s.hosts),
     )
-    together = headers.hold_headers(list(raw), view)
+    together = headers.hold_headers(list(raw), view, bases=bases)
     recorder.taken()
     parts = []
     for name, value in raw:
@@ -258,17 +270,27 @@ def explain_headers(
             parts.append(_cookie(text, rules.catalogue, view, hold_undeclared=hold_undeclared))
             continue
         if name in _POLICIES:
-            passing = narrowing.narrow(text)
-            note = "; ".join(narrowing.undenied([text])) if name == _ENFORCED else ""
-            reasons: tuple[Reason, ...] = ()
+            if kind.marked:
+                passing = headers.hold_reports(narrowing.narrow(text), view, bases)
+                note = "; ".join(narrowing.undenied([text])) if name == _ENFORCED else ""
+            else:
+                # Reports of what is no page go for everybody.
+                passing, note = headers.hold_reports(text, rules.view(frozenset()), bases), ""
+            reasons: tuple[Reason, ...] = recorder.taken()
+        elif name == b"location":
+            held = any(verdict_of_address(view, place, bases=bases) for place in headers.readings(value))
+            reasons = recorder.taken()
+            passing, note = text, "for what a page loads by itself; who follows a link here goes on" if held else ""
         else:
-            result = headers.hold_headers([(name, value)], view)
+            result = headers.hold_headers([(name, value)], view, bases=bases)
             passing = result[0][1].decode("latin-1") if result else ""
             note, reasons = "", recorder.taken()
             if name == b"nel" and (name, value) not in together:
-                passing, note = "", "the group that it reports to is removed"
+                passing = headers.hold_error_logging(text, None)
         done = Done.PASSED if passing == text else Done.SHORTENED if passing else Done.REMOVED
-        if done is Done.SHORTENED and name in _POLICIES:
+        if name == b"location" and note:
+            done = Done.STOPPED
+        if done is Done.SHORTENED and name in _BECOMES:
             note = "; ".join((f"becomes {passing}", *([note] if note else ())))
         services = tuple(dict.fromkeys(reason.service for reason in reasons))
         if name in GATED_HEADERS or name in _POLICIES:

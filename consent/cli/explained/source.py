@@ -7,9 +7,11 @@ import mimetypes
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NoReturn
+from urllib.parse import urlsplit
 
 from consent.codings import DECODERS, CodingError
 from consent.errors import ConfigurationError
@@ -20,6 +22,7 @@ LONGEST = 20_000_000
 """Bytes of a page that are read."""
 TIMEOUT_SECONDS = 20.0
 FIRST_ERROR = 400
+IsHeld = Callable[[str], bool]
 _SCHEMES = ("http://", "https://")
 
 
@@ -40,10 +43,13 @@ def is_address(text: str) -> bool:
     return text.lower().startswith(_SCHEMES)
 
 
-def source(text: str) -> Source:
-    """Return the page that a text names: an address, `-`, or a file. Raises ConfigurationError where there is none."""
+def source(text: str, *, is_held: IsHeld = lambda address: False) -> Source:
+    """Return the page that a text names: an address, `-`, or a file. Raises ConfigurationError where there is none.
+
+    A redirect to an address that `is_held` is not followed: nobody there is asked, and it is what is explained.
+    """
     if is_address(text):
-        return _requested(text)
+        return _requested(text, is_held)
     try:
         if text == STDIN:
             return Source(name="(standard input)", body=_bounded(sys.stdin.buffer, "standard input"))
@@ -65,7 +71,11 @@ def _too_long(name: str) -> NoReturn:
 
 
 class _WebOnly(urllib.request.HTTPRedirectHandler):
-    """Follow redirects to web addresses only."""
+    """Follow redirects to web addresses only, and to none that is held."""
+
+    def __init__(self, is_held: IsHeld) -> None:
+        self._is_held = is_held
+        self.stopped = False
 
     def redirect_request(
         self,
@@ -79,11 +89,14 @@ class _WebOnly(urllib.request.HTTPRedirectHandler):
         """Return the request that follows; raise ConfigurationError where it would leave the web."""
         if not is_address(newurl):
             raise ConfigurationError(f"{req.full_url} redirects to {newurl}, which is no web address")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
+        leaves = urlsplit(newurl).hostname != urlsplit(req.full_url).hostname
+        self.stopped = leaves and self._is_held(newurl)
+        return None if self.stopped else super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _requested(address: str) -> Source:
-    opener = urllib.request.build_opener(_WebOnly)
+def _requested(address: str, is_held: IsHeld) -> Source:
+    redirects = _WebOnly(is_held)
+    opener = urllib.request.build_opener(redirects)
     try:
         request = urllib.request.Request(  # noqa: S310 - only web addresses come here
             address,
@@ -92,7 +105,7 @@ def _requested(address: str) -> Source:
         try:
             response = opener.open(request, timeout=TIMEOUT_SECONDS)
         except urllib.error.HTTPError as error:
-            if error.code < FIRST_ERROR:
+            if error.code < FIRST_ERROR and not redirects.stopped:
                 raise ConfigurationError(f"{address} redirects in a way that is not followed: {error.msg}") from None
             # A page that says what went wrong is a page too.
             response = error

@@ -10,7 +10,7 @@
   const keysOf = (node) => node.dataset.consentService.split(' ');
 
   let policy = { createHTML: (text) => text, createScriptURL: (text) => text };
-  try { policy = trustedTypes.createPolicy('consent', policy); } catch { /* plain strings are left to try */ }
+  try { policy = trustedTypes.createPolicy('consent', policy); } catch { /* plain strings */ }
 
   const trusted = (node, name, value) => {
     const kind = window.trustedTypes?.getAttributeType(node.localName, name, node.namespaceURI);
@@ -63,7 +63,7 @@
     if (disposition === 'enforce' && blockedURI && [...revived].some((address) => address.startsWith(blockedURI))) again();
   });
 
-  // Embeds brought back can be parked again; what is fixed takes a reload.
+  // Embeds can be parked again; what is fixed takes a reload.
   const embeds = new Map();
   const fixed = new Set(state.allowed);
 
@@ -103,7 +103,7 @@
   };
 
   const here = () => location.pathname + location.search;
-  const ask = (address, more) => fetch(address, { cache: 'no-store', headers: { Accept: 'application/json' }, ...more });
+  const ask = (address, more) => fetch(address, { cache: 'no-store', headers: { Accept: 'application/json', 'Accept-Language': config.lang }, ...more });
 
   const dialog = document.createElement('dialog');
   dialog.className = 'cst-dialog cst-sheet';
