@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-ALL = ("bench.middleware", "bench.gate", "bench.streams", "bench.choices", "bench.ledger")
+ALL = ("bench.middleware", "bench.gate", "bench.streams", "bench.choices", "bench.ledger", "bench.visitors")
 
 
 def main() -> int:

@@ -85,14 +85,13 @@ class Visitor:
 class _Known:
     """Remember what the exact headers of a request mean under one edition, and what after they expire.
 
-    `fickle` tells that they can mean something else by now; `once` that they say so for one page; `holds_at` is the
-    count of revocations under which the choice was last found not to be withdrawn.
+    `once` tells that they may open a service on one page; `holds_at` is the count of revocations under which the choice
+    was last found not to be withdrawn.
     """
 
     visitor: Visitor
     expired: Visitor
     once: bool = False
-    fickle: bool = False
     holds_at: int = -1
 
 
@@ -136,8 +135,11 @@ class Visitors:
         known = self._known.get((cookies, get(b"accept-language"), get(b"sec-gpc"), get(self._country_header)))
         if known is None:
             return None
-        if not known.fickle:
-            return known.visitor
+        visitor = known.visitor
+        if not known.once:
+            expires_at = visitor.expires_at
+            if expires_at is None or (now < expires_at and known.holds_at == self._site.ledger.revoked):
+                return visitor
         return self._as_of(now, known, cookies, path=path)
 
     def _key(self, headers: Headers) -> tuple[bytes | None, bytes | None, bytes | None, bytes | None]:
@@ -203,7 +205,6 @@ class Visitors:
             if choice is not None and asked_under is not None:
                 known = self._known_choice(choice, asked_under, nobody)
         known.once = cookies is not None and self._once_name in cookies
-        known.fickle = known.once or known.visitor.expires_at is not None
         if lasting and len(cookies or b"") <= LONGEST_KEPT:
             if len(self._known) >= CACHE_SIZE:
                 self._known.clear()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from enum import IntEnum
 
-from consent.gate import skip
+from consent.gate import scanner, skip
 from consent.gate.address import Address
 from consent.gate.insert import Insert
 from consent.gate.rules import View
-from consent.gate.scanner import CAP, Bytes, end_at
+from consent.gate.scanner import Bytes, end_at
 from consent.gate.texts import Texts
 from consent.gate.tokens import HEAD, TAG
 
@@ -49,7 +49,7 @@ class Beginning(Texts):
                 pos = self._watched(buf, pos, eof)
                 if self._watch:
                     return pos
-            return end_at(self._skip_head(buf, pos, pos + CAP))
+            return end_at(self._skip_head(buf, pos, pos + scanner.CAP))
         if self._fresh:
             if not eof and len(buf) < 3 and b"\xef\xbb\xbf".startswith(buf):
                 return self._hold(0, 0)
@@ -64,7 +64,7 @@ class Beginning(Texts):
             self._phase = Phase.HEAD
         elif ahead[:1] != b"<" or (ahead[1:2] not in b"!?" and not ahead.startswith(_HTML)):
             self._phase = Phase.BODY
-            return end_at(self._skip(buf, pos, pos + CAP))
+            return end_at(self._skip(buf, pos, pos + scanner.CAP))
         return pos
 
     def _watched(self, buf: Bytes, pos: int, eof: bool) -> int:

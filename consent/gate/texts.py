@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
+from consent.gate import scanner
 from consent.gate.document import Document
-from consent.gate.scanner import CAP, Bytes, Mode
+from consent.gate.scanner import Bytes, Mode
 from consent.gate.tags import Judged
 
 _TOO_LONG = Judged(name=b"", held=("",))
@@ -31,7 +32,7 @@ class Texts(Document):
         n = len(buf)
         start = self._keep + self._boundary
         known = end if end >= 0 else n
-        over = known - start > CAP
+        over = known - start > scanner.CAP
         if end < 0 and not eof and not over:
             return self._hold(self._keep, resume)
         held = self._held

@@ -137,9 +137,7 @@
     if (bar) {
       const held = bar.contains(document.activeElement);
       bar.remove();
-      const link = find('.cst-link');
-      if (link) link.hidden = false;
-      if (held && link) find('a', link).focus({ preventScroll: true });
+      if (held) find('.cst-link a')?.focus({ preventScroll: true });
     }
     revive(state.allowed);
     announce();
