@@ -107,7 +107,7 @@ def leaves(bundle: Path) -> None:
 
 def report(bundle: Path) -> None:
     """Verify everything."""
-    if problems := verify.verify(bundle, key=verify.Key.read(SIGNER.verifier.text)).problems:
+    if problems := verify.verify(bundle, key=SIGNER.verifier.text).problems:
         raise SystemExit(str(problems))
 
 

@@ -113,8 +113,7 @@ def _write(
         files.write(name, data=(_CONSENT / name).read_bytes())
     for path in sorted((_HERE / "schemas").iterdir()):
         files.write(f"schemas/{path.name}", data=path.read_bytes())
-    if (requirements := _HERE / "requirements.toml").exists():
-        files.write("requirements.toml", data=requirements.read_bytes())
+    files.write("requirements.toml", data=(_HERE / "requirements.toml").read_bytes())
     files.write("proof.json", data=_json(proof))
     carried = _carried(store, of=of, size=size, pruned=chosen is None)
     cuts = _write_checkpoints(ledger, files, size=size)

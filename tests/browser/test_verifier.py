@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, Page
 import consent
 from consent import testing, verify
 from consent.ledger.bundle import write_bundle
+from consent.ledger.checkpoint import Signer
 from consent.ledger.ledger import Ledger
 from tests.browser.conftest import Window
 from tests.conftest import MakeClient, MakeSite
@@ -55,11 +56,7 @@ def told(page: Page, evidence: Path, *, key: str = "", earlier: Path | None = No
 
 def agree(page: Page, evidence: Path, *, key: str = "", earlier: Path | None = None) -> bool:
     """Tell whether evidence verifies, where both say the same of it: verdict, first bad entry, how many, what level."""
-    pinned = verify.Key.read(key) if key else None
-    if evidence.suffix == ".json":
-        report = verify.verify_receipt(evidence.read_bytes(), key=pinned)
-    else:
-        report = verify.verify(evidence, key=pinned, earlier=verify.kept(earlier) if earlier else None)
+    report = verify.verify(evidence, key=key or None, earlier=earlier)
     said = told(page, evidence, key=key, earlier=earlier)
     assert said["verified"] is (not report.problems), (report.problems, said)
     assert said["index"] == report.index, (report.problems, said)
@@ -92,7 +89,7 @@ def test_good_bundles(page: Page, ledger: Ledger, tmp_path: Path) -> None:
         assert agree(page, one)
         assert agree(page, one, key=SIGNER.verifier.text)
         assert agree(page, one, key=SIGNER.verifier.text, earlier=packed)
-    assert not agree(page, packed, key=verify.Key("meridian.example", b"x" * 32).__str__())
+    assert not agree(page, packed, key=Signer("meridian.example", seed=b"x" * 32).verifier.text)
 
 
 def test_altered_bundles(page: Page, ledger: Ledger, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from consent.ledger.retention import Retention, prune
 from consent.ledger.sqlite import SqliteStore
 from consent.ledger.store import Document, Store
 from tests.ledger.conftest import CONTENT, NAME, ORIGIN
+from tests.test_verify import remade
 
 YEAR = 366 * DAY
 MakeStore = Callable[..., SqliteStore]
@@ -55,7 +56,7 @@ def test_files(make_ledger: MakeLedger, make_draft: MakeDraft, tmp_path: Path) -
     assert set(files) == {
         *("README.md", "checkpoint", "documents.json", "entries.jsonl", "erasures.json", "key", "leaf-hashes.txt"),
         *("manifest.json", "manifest.sig", "proof.json", "verify.py", "verify.html", f"documents/{named}"),
-        *("schemas/entry-1.json", "schemas/receipt-1.json", "schemas/receipt-1.context.json"),
+        *("requirements.toml", "schemas/entry-1.json", "schemas/receipt-1.json", "schemas/receipt-1.context.json"),
     }
     assert files["entries.jsonl"] == b"".join(body + b"\n" for body in ledger.store.entries())
     assert files["checkpoint"] == checkpoint.note
@@ -177,7 +178,7 @@ def test_a_selection_verifies(chosen: set[int], first: int, last: int, published
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out"
         write_bundle(ledger, out, selection=Chosen(("uk",), first=first, last=last))
-        report = verify.verify(out, key=verify.Key.read(ledger.signer.verifier.text))
+        report = verify.verify(out, key=ledger.signer.verifier.text)
         wanted = [number for number in sorted(chosen) if first <= number < last]
         held = f"{len(wanted)} entries, {first} to {last - 1}," if last > first else "no entries"
         assert entry_numbers(report) == f"{held} of the 40 in the ledger of {NAME}"
@@ -217,7 +218,7 @@ def test_a_part_that_ends_before_its_pruning_verifies(
     *kept, told = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(kept))
     assert b'"kind":"pruned"' in told
-    assert verify.verify(tmp_path / "out").index == 0
+    assert verify.verify(tmp_path / "out").index == 6
 
 
 @pytest.mark.parametrize(("since", "until"), [(None, None), (0, 50), (300, None), (150, 160)])
@@ -244,15 +245,18 @@ def test_a_pinned_key_is_followed_to_its_successors(
     write_bundle(ledger, out, since=since, until=until)
     assert {path.name for path in (out / "checkpoints").iterdir()} == {"6.note", "12.note"}
     for number, key in enumerate(keys):
-        report = verify.verify(out, key=verify.Key.read(key.verifier.text))
+        report = verify.verify(out, key=key.verifier.text)
         entry_numbers(report)
         assert sum("handed over" in fact for fact in report.facts) == 2 - number
     if since is None and until is None:
-        assert verify.verify(out, earlier=receipts[0].note).level == 2
-    strange = verify.Key.read(Signer(NAME, seed=b"x" * 32).verifier.text)
+        (tmp_path / "kept").write_bytes(receipts[0].note)
+        assert verify.verify(out, earlier=tmp_path / "kept").level == 2
+    strange = Signer(NAME, seed=b"x" * 32).verifier.text
     assert any("does not lead to it" in problem for problem in verify.verify(out, key=strange).problems)
-    first = verify.Key.read(keys[0].verifier.text)
+    first = keys[0].verifier.text
     (out / "checkpoints" / "6.note").write_bytes((out / "checkpoints" / "12.note").read_bytes())
+    assert any("checkpoints/6.note" in problem for problem in verify.verify(out, key=first).problems)
+    remade(out, signer=keys[-1])
     assert any("does not lead to it" in problem for problem in verify.verify(out, key=first).problems)
 
 
