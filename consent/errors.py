@@ -63,7 +63,12 @@ class OutsideError(LedgerUnavailableError):
 
 
 class LedgerCorruptError(LedgerError):
-    """Say that what the ledger stores contradicts itself."""
+    """Say that what the ledger stores contradicts itself; `remedy` says what to do, where something can be done."""
+
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        self.message = message
+        self.remedy = remedy
+        super().__init__(f"{message}: {remedy}" if remedy else message)
 
 
 class VerificationError(ConsentError):

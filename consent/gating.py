@@ -34,6 +34,9 @@ class Finished:
         return b""
 
 
+FINISHED = Finished()
+
+
 class Gating:
     """Gate a body as each of the things that a browser may take it for, one after the other."""
 

@@ -8,7 +8,6 @@ from functools import lru_cache
 
 SNIFFED_TYPES = frozenset({"unknown/unknown", "application/unknown", "*/*"})
 """Media types that, like none at all, make a browser look at the body itself. Source: WHATWG MIME Sniffing §7."""
-HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
 XML_TYPES = frozenset({"text/xml", "application/xml", "text/xsl"})
 FEEDS = frozenset({"application/atom+xml", "application/rdf+xml", "application/rss+xml"})
 """XML that Chromium shows as text or downloads, and that programs read whose users never see a banner."""

@@ -100,7 +100,7 @@ class ConsentMiddleware:
             # Below a mount the app's paths begin at its root path; ours begin with the whole prefix.
             await self._web({**scope, "root_path": ""}, receive, send)
             return
-        if headers.get(b"sec-fetch-site") == b"cross-site" and is_framed_elsewhere(scope):
+        if b"cross-site" in headers.get(b"sec-fetch-site", b"") and is_framed_elsewhere(scope):
             # Without its banner, and so no page for the same visitor outside of the frame.
             visitor = replace(visitor, fleeting=True)
         nobody = watched = confirming = None
@@ -108,7 +108,12 @@ class ConsentMiddleware:
             nobody, watched = self._visitors.nobody, Watched(visitor.consent)
             scope["state"]["consent"] = watched
         if headers.get(b"sec-fetch-dest") not in SUBRESOURCES:
-            if not CONDITIONS.isdisjoint(headers):
+            if (
+                b"if-none-match" in headers
+                or b"if-modified-since" in headers
+                or b"range" in headers
+                or b"if-range" in headers
+            ):
                 gated_for = [one for one in (nobody, visitor) if one is not None and not one.fleeting]
                 kept, confirming = _for_a_page(
                     scope["headers"], navigation=_is_navigation(headers), gated_for=gated_for
@@ -118,10 +123,12 @@ class ConsentMiddleware:
                 narrow := _narrowed(accepted)
             ) != accepted:
                 scope = {**scope, "headers": _replaced(scope["headers"], b"accept-encoding", narrow)}
-        if UNSCANNED in (scope.get("extensions") or ()):
+        if "extensions" in scope and UNSCANNED in (scope["extensions"] or ()):
             offered = {name: value for name, value in scope["extensions"].items() if name != UNSCANNED}
             scope = {**scope, "extensions": offered}
-        responder = Responder(site, visitor, send, scope=scope, nobody=nobody, watched=watched, confirming=confirming)
+        responder = Responder(site, visitor, send, scope)
+        if nobody is not None or confirming is not None:
+            responder.expect(nobody=nobody, watched=watched, confirming=confirming)
         await self.app(scope, receive, responder)
 
     async def _no_request(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -132,12 +139,16 @@ class ConsentMiddleware:
                 await asyncio.to_thread(self._start)
             visitor = await self._visitors.visitor(gathered(scope["headers"]), path=scope["path"])
             scope.setdefault("state", {})["consent"] = visitor.consent
-            await self.app(scope, receive, Responder(self.site, visitor, send, scope=scope))
+            await self.app(scope, receive, Responder(self.site, visitor, send, scope))
         else:
             await self.app(scope, receive, send)
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Open the ledger before the app starts, and close it after the app has ended."""
+        """Open the ledger before the app starts, and close it after the app has ended.
+
+        For an app that does not speak the protocol this goes on alone: without a shutdown the ledger's last words, a
+        checkpoint among them, would wait for the next start.
+        """
         first: Message | None = await receive()
         await asyncio.to_thread(self._start)
         if self.error is not None or self.site is None:
@@ -148,17 +159,32 @@ class ConsentMiddleware:
             return
         site = self.site
 
+        spoken = False
+
         async def receive_again() -> Message:
             nonlocal first
             message, first = first, None
             return message if message is not None else await receive()
 
         async def send_on(message: Message) -> None:
+            nonlocal spoken
+            spoken = True
             if message["type"] in _LAST_WORDS:
                 await asyncio.to_thread(site.close)
             await send(message)
 
-        await self.app(scope, receive_again, send_on)
+        try:
+            await self.app(scope, receive_again, send_on)
+        except Exception as error:
+            if spoken:
+                raise
+            # As every server takes it. Source: ASGI specification, Lifespan Protocol, "Scope".
+            logger.info("the app does not speak the lifespan protocol: %r", error)
+        if not spoken:
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await asyncio.to_thread(site.close)
+            await send({"type": "lifespan.shutdown.complete"})
 
     def _start(self) -> None:
         """Open the ledger and publish, once: in the lifespan, or at the first request where the server has none.

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Collection, Iterable, Iterator
+from functools import lru_cache
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import Message, Scope, Send
@@ -14,11 +15,11 @@ from consent.asked import address_of, host_of, is_framed_elsewhere, is_own_act, 
 from consent.choice.consent import Consent
 from consent.codings import DECODERS, CodingError, Decoder
 from consent.gate import headers
-from consent.gate.bodies import Page
+from consent.gate.bodies import Page, Whole, likeness
 from consent.gate.inquest import verdict_of_address
 from consent.gate.insert import Insert
 from consent.gate.rules import Verdict, View
-from consent.gating import Finished, Gating, encoding_of, gated_whole
+from consent.gating import FINISHED, Finished, Gating, encoding_of, gated_whole
 from consent.kinds import Kind, kind_of, sniffed
 from consent.marking import Marked, RawHeaders, marked, parted
 from consent.sharing import Watched, is_private
@@ -33,7 +34,6 @@ GATED_HEADERS = frozenset(
     {b"set-cookie", b"link", b"refresh", b"report-to", b"reporting-endpoints", b"nel", b"speculation-rules"}
     | {b"location"}
 )
-LOOKED_AT = GATED_HEADERS | headers.POLICIES
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 HEAD_START = 1024
 """How many bytes a browser, too, looks at to find out the charset. Source: HTML §13.2.3.2."""
@@ -41,17 +41,14 @@ FILE_CHUNK = 65_536
 WHOLE_CAP = 4 << 20
 """Bytes of a style sheet, of speculation rules or of XML that are held until its end is there."""
 
+_OTHER, _HTML = Kind.OTHER, Kind.HTML
 _ROOT = re.compile(rb"<html\b[^>]*>", re.IGNORECASE)
 _WHOLE = re.compile(rb"<(?:!doctype|html)\b", re.IGNORECASE)
 _LANGUAGE = re.compile(rb"\slang\s*=\s*[\"']?([A-Za-z0-9-]{2,35})", re.IGNORECASE)
 
 
 class Responder:
-    """Stand between the app and the server for one request.
-
-    `nobody` is given where the answer may be everybody's: for whom it is gated then. `watched` tells whether the app
-    asked about the visitor before it answered. `confirming` is for whom a page was gated that the request asks about.
-    """
+    """Stand between the app and the server for one request."""
 
     # Most answers are no pages, and need none of these.
     _passing = False
@@ -62,22 +59,26 @@ class Responder:
     _refused = False
     _negotiated = False
     _asked = ""
+    _waiting: bytes | bytearray = b""
+    _coded: bytes | bytearray = b""
+    _nobody: Visitor | None = None
+    _watched: Watched | None = None
+    _confirming: Visitor | None = None
 
-    def __init__(
-        self,
-        site: Site,
-        visitor: Visitor,
-        send: Send,
-        *,
-        scope: Scope,
-        nobody: Visitor | None = None,
-        watched: Watched | None = None,
-        confirming: Visitor | None = None,
-    ) -> None:
+    def __init__(self, site: Site, visitor: Visitor, send: Send, scope: Scope) -> None:
         self._site = site
         self._visitor = visitor
         self._send = send
         self._scope = scope
+
+    def expect(self, *, nobody: Visitor | None, watched: Watched | None, confirming: Visitor | None) -> None:
+        """Tell what is known of few requests before they are answered.
+
+        Args:
+            nobody: for whom the answer is gated if it may be everybody's.
+            watched: tells whether the app asked about the visitor before it answered.
+            confirming: for whom a page was gated that the request asks about.
+        """
         self._nobody = nobody
         self._watched = watched
         self._confirming = confirming
@@ -85,14 +86,18 @@ class Responder:
     def __call__(self, message: Message) -> Awaitable[None]:
         """Take one message from the app, and send on what may pass."""
         if not self._passing:
-            if (
-                message["type"] != "http.response.start"
-                or not _is_plain(message.get("headers"))
-                or is_style_sheet(self._scope)
-            ):
+            if message["type"] != "http.response.start" or is_style_sheet(self._scope):
                 return self._take(message)
+            kind = _seen_through(message.get("headers"))
+            if kind is not _OTHER:
+                # A page for one visitor waits for its body, and nothing else is to be done before.
+                ordinary = kind is _HTML and message["status"] == 200 and self._nobody is None
+                return self._hold(message) if ordinary else self._take(message)
             self._passing = True
         return self._send(message)
+
+    async def _hold(self, start: Message) -> None:
+        self._start = start
 
     async def _take(self, message: Message) -> None:
         kind = message["type"]
@@ -106,7 +111,12 @@ class Responder:
             if not self._refused:
                 await self._send(message)
         elif kind == "http.response.body":
-            await self._body(message.get("body", b""), more=message.get("more_body", False))
+            body, more = message.get("body", b""), message.get("more_body", False)
+            first = self._gate is None and not self._waiting
+            if first and not more and self._kind is _HTML and self._decoder is None:
+                await self._open(bytes(body), whole=True)
+            else:
+                await self._body(body, more=more)
         elif kind == "http.response.pathsend":
             await self._file(message["path"])
         else:
@@ -209,7 +219,7 @@ class Responder:
             if maker is None:
                 await self._refuse(f"the body's content coding {coding!r} cannot be undone")
                 return
-            self._decoder = maker()
+            self._decoder, self._coded = maker(), bytearray()
         if message["status"] == 206:
             if self._kind is Kind.SHEET:
                 await self._send(message)
@@ -217,7 +227,6 @@ class Responder:
                 await self._refuse("a part of a page cannot be gated")
             return
         self._start = message
-        self._waiting, self._coded = bytearray(), bytearray()
 
     def _leads_astray(self, raw: list[tuple[bytes, bytes]]) -> bool:
         """Tell whether a redirect sends a request that no visitor made themselves to somebody who is held back."""
@@ -281,17 +290,17 @@ class Responder:
 
     async def _decoded(self, body: bytes, *, more: bool) -> None:
         if self._gate is None:
-            if not (more or self._waiting or self._kind.held_whole):
-                await self._open(bytes(body), whole=True)
-                return
-            self._waiting += body
+            if self._waiting:
+                self._waiting += body
+            else:
+                self._waiting = bytearray(body)
             if self._kind.held_whole:
                 await self._whole(more=more)
                 return
             if more and not self._ready():
                 return
             body = bytes(self._waiting)
-            self._waiting.clear()
+            self._waiting = b""
             await self._open(body, whole=not more)
             return
         out = self._gate.feed(body) + (b"" if more else self._gate.end())
@@ -315,7 +324,7 @@ class Responder:
         start = self._start
         assert start is not None  # noqa: S101 - _body is only reached while a start is held
         body = bytes(self._waiting)
-        self._waiting.clear()
+        self._waiting = b""
         if len(body) > WHOLE_CAP:
             if self._kind is not Kind.XML:
                 self._start = None
@@ -335,21 +344,21 @@ class Responder:
         out = self._known(body, encoding, self._site.rules.view(self._visitor.consent.allowed))
         if body or self._scope["method"] != "HEAD":
             page.headers.append((b"content-length", str(len(out)).encode()))
-        self._gate = Finished()
+        self._gate = FINISHED
         await self._send({**start, "headers": page.headers})
         await self._send({"type": "http.response.body", "body": out})
 
     def _known(self, body: bytes, encoding: str, view: View) -> bytes:
         """Return a whole body gated, from memory where the very same was gated before."""
-        key = (view, encoding, self._kind, self._scope["path"] if view.rules.has_own_paths else "", body)
+        path = self._scope["path"] if view.rules.has_own_paths else ""
+        key = (view, encoding, self._kind, path, *likeness(body))
         known = self._site.bodies.get(key)
-        if known is None:
-            known, parked, found = gated_whole(
-                self._kind, view, body, encoding=encoding, address=address_of(self._scope)
-            )
-            self._report(parked, found)
-            self._site.bodies.keep(key, body if known == body else known, size=len(body) + len(known))
-        return known
+        if known is not None and known.source == body:
+            return known.gated
+        out, parked, found = gated_whole(self._kind, view, body, encoding=encoding, address=address_of(self._scope))
+        self._report(parked, found)
+        self._site.bodies.keep(key, Whole(body, body if out == body else out), size=len(body) + len(out))
+        return out
 
     async def _open(self, body: bytes, *, whole: bool) -> None:
         """Send the held start, then the first piece of the body."""
@@ -358,19 +367,19 @@ class Responder:
         seen, passing = parted(start["headers"])
         key = None
         if whole and body and not self._visitor.fleeting:
-            # No more than this decides what becomes of a page, but for the cookies that its request carries.
+            # No more than this decides what becomes of a page, but for the cookies that its request carries; who sees
+            # it in a frame elsewhere is fleeting.
             scope = self._scope
             key = (
                 self._visitor.state,
-                is_framed_elsewhere(scope),
                 scope["path"],
                 scope.get("query_string"),
                 seen,
-                body,
+                *likeness(body),
             )
             known = self._site.gated_pages.get(key)
-            if known is not None:
-                self._gate = Finished()
+            if known is not None and known.source == body:
+                self._gate = FINISHED
                 self._asked = known.asked
                 await self._send_opened(start, [*passing, *known.headers], known.body)
                 return
@@ -385,7 +394,7 @@ class Responder:
             await self._send(start)
             await self._send({"type": "http.response.body", "body": body, "more_body": not whole})
             return
-        self._coded.clear()
+        self._coded = b""
         consent = self._in_language_of(body, response)
         encoding = encoding_of(self._kind, content_type, body)
         page = marked(
@@ -400,13 +409,15 @@ class Responder:
         if whole and (body or self._scope["method"] != "HEAD"):
             page.headers.append((b"content-length", str(len(out)).encode()))
         if key is not None and not page.nonce:
-            self._site.gated_pages.keep(key, Page(tuple(page.headers), out, self._asked), size=len(body) + len(out))
+            kept = Page(tuple(page.headers), out, body, self._asked)
+            self._site.gated_pages.keep(key, kept, size=len(body) + len(out))
         await self._send_opened(start, [*passing, *page.headers], out, more=not whole)
 
     async def _send_opened(self, start: Message, raw: RawHeaders, body: bytes, *, more: bool = False) -> None:
         if self._asked and self._scope["method"] != "HEAD":
             self._site.ledger.count("shown", self._asked)
-        raw.extend(self._cookies_to_expire())
+        if self._visitor.cookies or self._visitor.once:
+            raw.extend(self._cookies_to_expire())
         await self._send({**start, "headers": raw})
         await self._send({"type": "http.response.body", "body": body, "more_body": more})
 
@@ -536,19 +547,23 @@ class Responder:
         return {**message, "headers": headers.hold_headers(raw, site.rules.view(consent.allowed), bases=bases)}
 
 
-def _is_plain(headers: object) -> bool:
-    """Tell at a glance whether an answer is surely neither a page nor anything with headers to gate."""
+def _seen_through(headers: object) -> Kind | None:
+    """Return the kind of an answer whose headers tell it at a glance, None where they need a second look."""
     if type(headers) is not list:
-        return False
+        return None
     named = dict(headers)
-    media_type = named.get(b"content-type")
-    return (
-        media_type is not None
-        and len(named) == len(headers)
-        and LOOKED_AT.isdisjoint(named)
-        and b"".join(named).islower()
-        and kind_of(media_type.decode("latin-1")) is Kind.OTHER
-    )
+    return _told_by(tuple(named), named.get(b"content-type")) if len(named) == len(headers) else None
+
+
+@lru_cache(maxsize=512)
+def _told_by(names: tuple[bytes, ...], media_type: bytes | None) -> Kind | None:
+    if media_type is None or not GATED_HEADERS.isdisjoint(names) or not b"".join(names).islower():
+        return None
+    kind = kind_of(media_type.decode("latin-1"))
+    if kind is Kind.OTHER:
+        # Frames of other kinds, and workers, heed a policy and send its reports.
+        return None if not headers.POLICIES.isdisjoint(names) else kind
+    return None if kind is Kind.HTML and b"content-encoding" in names else kind
 
 
 def _fitted(html: bytes, page: Marked) -> bytes:

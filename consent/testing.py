@@ -85,10 +85,19 @@ def site(*, clock: Clock | None = None, random: Callable[[int], bytes] | None = 
 
 
 def grant(client: Client, *keys: str, prefix: str = "/privacy") -> Any:
-    """Say yes to some purposes and services and no to all else, as a visitor would; return the response."""
+    """Say yes to some purposes and services and no to all else, as a visitor would; return the response.
+
+    Raises ValueError, with the keys there are, for one that is none of them.
+    """
     state = client.get(f"{prefix}/state").json()
     asked = client.get(f"{prefix}/notices/{state['notice']}.json").json()
     purposes = {purpose["key"] for purpose in asked["purposes"]}
+    services = {service["key"] for service in asked["services"]}
+    if unknown := [key for key in keys if key not in purposes | services]:
+        raise ValueError(
+            f"{', '.join(map(repr, unknown))} cannot be granted: purposes are {', '.join(sorted(purposes))};"
+            f" services are {', '.join(sorted(services)) or 'none'}"
+        )
     body = {
         "choice": "save",
         "purpose": [key for key in keys if key in purposes],

@@ -71,23 +71,28 @@ class Visitor:
         return ("s" if self.shared else "c") + digest[:12]
 
     @cached_property
-    def state(self) -> tuple[object, ...]:
+    def state(self) -> str:
         """Return all of a visitor that a page can depend on, but for the names of their cookies."""
+        # A string remembers its hash, and is compared by identity first.
         consent = self.consent
         under = consent.asked_under.digest if consent.asked_under is not None else ""
-        answers = (consent.allowed, consent.asking, consent.granted, consent.status)
-        return (self.state_tag, consent.notice.digest, self.chose_language, under, answers, consent.gpc, consent.regime)
+        answers = [sorted(keys) for keys in (consent.allowed, consent.asking, consent.granted)]
+        told = (consent.notice.digest, self.chose_language, under, consent.status, consent.gpc, consent.regime)
+        return repr((self.state_tag, answers, told))
 
 
 @dataclass(slots=True)
 class _Known:
     """Remember what the exact headers of a request mean under one edition, and what after they expire.
 
-    `holds_at` is the count of revocations under which the choice was last found not to be withdrawn.
+    `fickle` tells that they can mean something else by now; `once` that they say so for one page; `holds_at` is the
+    count of revocations under which the choice was last found not to be withdrawn.
     """
 
     visitor: Visitor
     expired: Visitor
+    once: bool = False
+    fickle: bool = False
     holds_at: int = -1
 
 
@@ -126,9 +131,14 @@ class Visitors:
         if edition is not self._edition:
             self._edition, self._known = edition, {}
             self._nobody = self._build_nobody()
-        key = self._key(headers)
-        known = self._known.get(key)
-        return None if known is None else self._as_of(now, known, key[0], path=path)
+        get = headers.get
+        cookies = get(b"cookie")
+        known = self._known.get((cookies, get(b"accept-language"), get(b"sec-gpc"), get(self._country_header)))
+        if known is None:
+            return None
+        if not known.fickle:
+            return known.visitor
+        return self._as_of(now, known, cookies, path=path)
 
     def _key(self, headers: Headers) -> tuple[bytes | None, bytes | None, bytes | None, bytes | None]:
         get = headers.get
@@ -146,7 +156,7 @@ class Visitors:
                     visitor = replace(known.expired, consent=taken_back, _translations={})
                 else:
                     known.holds_at = revoked
-        if cookies is not None and self._once_name in cookies:
+        if known.once and cookies is not None:
             visitor = self._once(visitor, cookies, path=path, now=int(now))
         return visitor
 
@@ -192,6 +202,8 @@ class Visitors:
             lasting = asked_under is not None
             if choice is not None and asked_under is not None:
                 known = self._known_choice(choice, asked_under, nobody)
+        known.once = cookies is not None and self._once_name in cookies
+        known.fickle = known.once or known.visitor.expires_at is not None
         if lasting and len(cookies or b"") <= LONGEST_KEPT:
             if len(self._known) >= CACHE_SIZE:
                 self._known.clear()

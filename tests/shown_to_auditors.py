@@ -67,8 +67,6 @@ def overview(series: Series, *, by: str = "all") -> dict[str, Any]:
     return {
         "wrong": ["until"],
         "may_see_records": True,
-        "jsonl_href": "/privacy/audit/entries.jsonl",
-        "csv_href": "/privacy/audit/entries.csv",
         "asked": View(by=by, until=date(2026, 11, 22), exact=by != "all"),
         "purposes": ["analytics"],
         "purpose": "analytics",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 from importlib import metadata
 from pathlib import Path
 
@@ -14,12 +15,34 @@ ROOT = Path(consent.__file__).parent
 
 
 def test_all_is_sorted_and_complete() -> None:
-    """`__all__` names everything the package's front door imports, sorted, and nothing else."""
+    """`__all__` names everything that type checkers see at the package's front door, sorted, and nothing else."""
     tree = ast.parse((ROOT / "__init__.py").read_text())
-    fetched = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
-    imported = [alias.asname or alias.name for node in fetched for alias in node.names]
+    fetched = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    imported = {
+        alias.asname or alias.name
+        for node in fetched
+        for alias in node.names
+        if (node.module or "").startswith("consent.")
+    }
     assert list(consent.__all__) == sorted(consent.__all__)
-    assert set(consent.__all__) == set(imported)
+    assert set(consent.__all__) == imported
+    assert set(consent.__all__) <= set(dir(consent))
+
+
+def test_a_public_name_is_where_type_checkers_see_it() -> None:
+    """What is imported on first use is the very object of the module that the front door names."""
+    tree = ast.parse((ROOT / "__init__.py").read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("consent."):
+            for alias in node.names:
+                home = importlib.import_module(node.module or "")
+                assert getattr(consent, alias.name) is getattr(home, alias.name)
+
+
+def test_no_other_name_is_there() -> None:
+    """A name that is none of ours is missing in the words that every module uses."""
+    with pytest.raises(AttributeError, match="module 'consent' has no attribute 'Cookie'"):
+        _ = getattr(consent, "Cookie")  # noqa: B009 - to a type checker it is missing as well
 
 
 @pytest.mark.parametrize("name", consent.__all__)

@@ -21,6 +21,7 @@ from starlette.websockets import WebSocket
 
 from consent import Consent, ConsentMiddleware, testing
 from consent.errors import ConfigurationError
+from consent.ledger.entry import Draft
 from consent.site import Site
 from tests.conftest import Ask, MakeClient, MakeSite, page_app
 
@@ -92,11 +93,55 @@ def test_an_app_without_lifespan(make_client: MakeClient) -> None:
         assert scope["type"] == "http"
         await HTMLResponse("<p>bare</p>")(scope, receive, send)
 
-    with pytest.raises(AssertionError), make_client(app=bare):
-        pass
     client = make_client(app=bare)
     assert client.get("/").text == "<p>bare</p>"
     assert testing.grant(client, "analytics").json()["status"] == "given"
+    with make_client(app=bare) as client:
+        assert client.get("/").text == "<p>bare</p>"
+
+
+@pytest.mark.parametrize("error", [AssertionError("http only"), KeyError("path"), None], ids=repr)
+def test_the_ledger_says_its_last_words_without_the_app(
+    make_stored: Callable[..., Site], error: Exception | None
+) -> None:
+    """An app that rejects the lifespan, or ignores it, keeps the newest entry from no checkpoint at the end."""
+    site, sent = make_stored(), list[str]()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if error is not None:
+            raise error
+
+    async def send(message: Message) -> None:
+        sent.append(message["type"])
+        if message["type"] == "lifespan.startup.complete":
+            content = {"action": "signed-in", "token": "firm", "scopes": ["stats"]}
+            await site.ledger.record(Draft(kind="audit", content=content, decided_at=1))
+
+    async def run() -> None:
+        incoming = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
+
+        async def receive() -> Message:
+            return incoming.pop(0)
+
+        await ConsentMiddleware(app, site=site)({"type": "lifespan", "asgi": {"version": "3.0"}}, receive, send)
+
+    asyncio.run(run())
+    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    checkpoint = site.ledger.checkpoint()
+    assert checkpoint is not None
+    assert checkpoint.size == site.ledger.store.head().size
+
+
+def test_an_app_that_fails_after_it_spoke(make_site: MakeSite) -> None:
+    """What an app raises once it has taken part in the lifespan is the server's to know."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        raise OSError("no harbour")
+
+    with pytest.raises(OSError, match="no harbour"):
+        lifespan(ConsentMiddleware(app, site=make_site()), "startup", "shutdown")
 
 
 def test_a_site_that_cannot_start_says_so(

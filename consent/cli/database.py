@@ -11,6 +11,7 @@ from consent.cli.progress import Bar
 from consent.errors import ConfigurationError, LedgerCorruptError, VerificationError
 from consent.ledger.checkpoint import Checkpoint
 from consent.ledger.database import KEY_SUFFIX
+from consent.ledger.sealer import RESUME
 from consent.ledger.sqlite_transfer import SqliteMovable
 from consent.ledger.store import Durability
 from consent.ledger.transfer import Movable, copy
@@ -137,7 +138,7 @@ def _status(args: argparse.Namespace) -> int:
     if checkpoint is not None and checkpoint.size > head.size:
         raise LedgerCorruptError(f"the checkpoint covers {checkpoint.size} entries, and there are {head.size}")
     if fault is not None:
-        raise VerificationError(fault)
+        raise VerificationError(f"{fault}: {RESUME}")
     return 0
 
 

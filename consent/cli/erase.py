@@ -36,13 +36,13 @@ def run(args: argparse.Namespace) -> int:
         print("Consent id or receipt code, then Ctrl-D:", file=sys.stderr)
     named = [line.strip() for line in sys.stdin if line.strip()]
     if not named:
-        print("nobody was named: give a consent id or a receipt code on standard input", file=sys.stderr)
+        print("consent: nobody was named: give a consent id or a receipt code on standard input", file=sys.stderr)
         return 2
     with existing_ledger(ConsentSettings()) as ledger:
         found = [_consent_id(ledger, one) for one in named]
         if None in found:
             # What was typed is not repeated: it may be a code.
-            print(f"line {found.index(None) + 1} leads to no entry; nothing was erased", file=sys.stderr)
+            print(f"consent: line {found.index(None) + 1} leads to no entry; nothing was erased", file=sys.stderr)
             return 1
         consent_ids = dict.fromkeys(one for one in found if one is not None)
         if not args.yes and not _confirmed(len(consent_ids)):
@@ -77,10 +77,10 @@ def _confirmed(count: int) -> bool:
             shown.flush()
             answer = terminal.readline()
     except OSError:
-        print("nobody can be asked here: say --yes. Nothing was erased", file=sys.stderr)
+        print("consent: nobody can be asked here: say --yes; nothing was erased", file=sys.stderr)
         return False
     if answer.strip() != "erase":
-        print("nothing was erased", file=sys.stderr)
+        print("consent: nothing was erased", file=sys.stderr)
         return False
     return True
 

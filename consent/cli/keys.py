@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from consent.cli import tokens
+from consent.cli.main import WRONG_USE
 from consent.cli.opened import existing_ledger, ledger_file
 from consent.errors import ConfigurationError
 from consent.ledger.checkpoint import Signer, note_name
@@ -68,11 +69,11 @@ def _rotate(settings: ConsentSettings, args: argparse.Namespace) -> int:
     path = ledger_file(settings)
     if args.to is None and (given or path is None):
         print(
-            "the ledger key comes from CONSENT_LEDGER_KEY: make the next one with `consent keys new --ledger`, keep it"
-            " in a file, and name that with --to",
+            "consent: the ledger key comes from CONSENT_LEDGER_KEY: make the next one with `consent keys new --ledger`,"
+            " keep it in a file, and name that with --to",
             file=sys.stderr,
         )
-        return 2
+        return WRONG_USE
     with existing_ledger(settings) as ledger:
         named = None if args.to is None else _read(args.to, name=ledger.signer.name)
         if given or path is None:

@@ -7,11 +7,11 @@ import sys
 import time
 
 from consent.cli import database
+from consent.cli.dates import day_of, end_of
 from consent.cli.main import WRONG_USE
 from consent.cli.opened import existing_ledger
 from consent.ledger import retention
 from consent.ledger.entry import rfc3339
-from consent.ledger.export import moment
 from consent.ledger.ledger import Ledger
 from consent.ledger.retention import Hold
 from consent.settings import ConsentSettings
@@ -33,10 +33,8 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     held = actions.add_parser("hold", help="list, add or remove what keeps records from being pruned")
     held.add_argument("what", choices=("list", "add", "remove"))
     held.add_argument("name", nargs="?", default="", help="its name: small letters, digits and hyphens")
-    held.add_argument("--since", type=_day_of, metavar="DATE", help="from this date or time on (UTC), as recorded")
-    held.add_argument(
-        "--until", type=_end_of, metavar="DATE", help="to the end of this date, or before this time (UTC)"
-    )
+    held.add_argument("--since", type=day_of, metavar="DATE", help="from this date or time on (UTC), as recorded")
+    held.add_argument("--until", type=end_of, metavar="DATE", help="to the end of this date, or before this time (UTC)")
     held.set_defaults(act=_hold)
     parser.set_defaults(run=run)
 
@@ -54,15 +52,13 @@ def _resume(ledger: Ledger, args: argparse.Namespace) -> int:
         print("nothing keeps the ledger from being signed")
         return 0
     if not args.yes:
-        print(
-            f"{fault}\nIf a newer copy of the database can be had, restore that instead. --yes goes on from here, and"
-        )
-        print("appends for ever that it did.")
+        print(f"{fault}.\nIf a newer copy of the database, or the key that was used before, can be had, restore that")
+        print("instead. --yes goes on from here, and appends for ever that it did.")
         return 1
     appended = ledger.resume()
     # What the database itself contradicts, nobody may go on from.
     if not appended:
-        print(fault, file=sys.stderr)
+        print(f"consent: {fault}", file=sys.stderr)
         return 1
     for one in appended:
         print(f"signed again; entry {one.index} says what happened")
@@ -90,18 +86,3 @@ def _hold(ledger: Ledger, args: argparse.Namespace) -> int:
         return WRONG_USE
     print(f"recorded as entry {appended.index}")
     return 0
-
-
-def _day_of(text: str, *, end: bool = False) -> int:
-    """Read a date or time of the command line as Unix seconds."""
-    try:
-        return moment(text, end=end)
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a date: write it as 2026-11-01, or with a time as 2026-11-01T10:00:00Z"
-        ) from None
-
-
-def _end_of(text: str) -> int:
-    """Read a date or time before which something ends."""
-    return _day_of(text, end=True)

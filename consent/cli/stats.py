@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
+from consent.cli.dates import day_of, end_of
 from consent.cli.opened import existing_ledger
 from consent.cli.progress import Bar
-from consent.ledger.export import moment
 from consent.ledger.statistics import (
     DAYS_A_WEEK,
     TABLES,
@@ -32,21 +32,6 @@ from consent.settings import ConsentSettings
 
 _DAY = 86_400
 _KEPT_BACK = "-"
-
-
-def day_of(text: str, *, end: bool = False) -> int:
-    """Read a date or time of the command line as Unix seconds."""
-    try:
-        return moment(text, end=end)
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a date: write it as 2026-11-01, or with a time as 2026-11-01T10:00:00Z"
-        ) from None
-
-
-def end_of(text: str) -> int:
-    """Read a date or time before which something ends."""
-    return day_of(text, end=True)
 
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -8,25 +8,42 @@ from typing import Generic, TypeVar
 
 BUDGET = 16_000_000
 LONGEST = 1_000_000
+_SAMPLE = 64
 
 Key = tuple[object, ...]
 Kept = TypeVar("Kept")
 
 
 @dataclass(frozen=True, slots=True)
+class Whole:
+    """Hold what became of a style sheet or of XML, beside how it came."""
+
+    source: bytes
+    gated: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """Hold what became of a page: of the headers that were looked at, and of its body; and who is asked in it.
 
-    `asked` is the notice, language and regime of the banner, empty where there is none.
+    `source` is the body as it came; `asked` is the notice, language and regime of the banner, empty where there is
+    none.
     """
 
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
+    source: bytes
     asked: str = ""
 
 
+def likeness(body: bytes) -> tuple[int, bytes, bytes, bytes]:
+    """Return what two bodies that differ mostly differ in: comparing the two takes a tenth of hashing one."""
+    middle = len(body) // 2
+    return len(body), body[:_SAMPLE], body[middle : middle + _SAMPLE], body[-_SAMPLE:]
+
+
 class Bodies(Generic[Kept]):
-    """Keep what was used most recently, within a number of bytes; a key holds the bytes as they were before."""
+    """Keep what was used most recently, within a number of bytes, that of each with its key."""
 
     def __init__(self, budget: int = BUDGET) -> None:
         self._budget = budget
@@ -46,9 +63,11 @@ class Bodies(Generic[Kept]):
         return known[0]
 
     def keep(self, key: Key, gated: Kept, *, size: int) -> None:
-        """Keep what takes `size` bytes with its key, and let go of what was not asked for longest."""
-        if size > 2 * LONGEST or key in self._kept:
+        """Keep what takes `size` bytes in place of what had this key, and let go of what was not asked for longest."""
+        if size > 2 * LONGEST:
             return
+        if key in self._kept:
+            self._size -= self._kept.pop(key)[1]
         self._kept[key] = (gated, size)
         self._size += size
         while self._size > self._budget:

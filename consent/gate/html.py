@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from enum import IntEnum
 from functools import partial
 
-from consent.gate import skip
 from consent.gate.address import Address
+from consent.gate.beginning import Beginning, Phase
 from consent.gate.context import Context
 from consent.gate.document import DEPTH, Document, Held
 from consent.gate.elements import TEXTUAL, TRACKED
 from consent.gate.insert import NOTHING, Insert
 from consent.gate.observer import Observer
 from consent.gate.rules import View
-from consent.gate.scanner import CAP, CDATA_END, Bytes, Mode, end_at
+from consent.gate.scanner import CAP, CDATA_END, Bytes, end_at
 from consent.gate.tags import STYLE_STOP, Judged
-from consent.gate.tokens import HEAD, SCRIPT, TAG, end_of
+from consent.gate.tokens import SCRIPT, TAG, end_of
 from consent.gate.xml import XmlGate
 
 __all__ = ["NOTHING", "Gate", "Insert"]
@@ -25,25 +23,12 @@ _LONGEST_NAME = 64
 _LETTERS = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _S, _SLASH = b"s/"
 _BASES = 16
-_SPACE = re.compile(rb"[\t\n\f\r ]*+")
-_LEADING = re.compile(rb"(?:\xef\xbb\xbf)?[\t\n\f\r ]*+")
-_OUTERMOST = (b"html", b"head")
-_DOCTYPE, _HTML = b"<!doctype", b"<html"
 _CDATA = b"<![CDATA["
-
-
-_TOO_LONG = Judged(name=b"", held=("",))
 _ORDINARY = Context()
 """Where most of a page is: nothing changes how its next bytes are read."""
 
 
-class _Phase(IntEnum):
-    START = 0
-    HEAD = 1
-    BODY = 2
-
-
-class Gate(Document):
+class Gate(Beginning):
     """Gate one document, or one fragment, fed in any number of chunks; the cuts between them change nothing."""
 
     def __init__(
@@ -70,9 +55,6 @@ class Gate(Document):
         """
         super().__init__(view, charset=charset, insert=insert, depth=depth, bases=(*view.rules.page(address), *bases))
         self._observer = observer
-        self._phase = _Phase.START if insert.banner or insert.watch else _Phase.BODY
-        self._watch = insert.watch
-        self._fresh = True
         self._context = Context()
         self._open = False
         self._nested_reading = False
@@ -80,12 +62,6 @@ class Gate(Document):
     @property
     def _ambiguous(self) -> bool:
         return self._nested_reading or self._context.ambiguous
-
-    def _rebase(self, bases: tuple[Address, ...]) -> None:
-        super()._rebase(bases)
-        # Where a base sends relative addresses elsewhere, none of them is the site's own for certain.
-        body, head = skip.patterns() if bases else self._view.rules.skip
-        self._skip, self._skip_head = body.match, head.match
 
     def _data(self, buf: Bytes, pos: int, eof: bool) -> int:
         n = len(buf)
@@ -98,7 +74,7 @@ class Gate(Document):
                 pos = buf.find(b"<", pos)
                 if pos < 0:
                     return self._hold(n, n)
-            elif self._phase is _Phase.BODY:
+            elif self._phase is Phase.BODY:
                 # No further than the cap, so that a tag past it is seen whether it comes whole or in pieces.
                 pos = end_at(run(buf, pos, pos + CAP))
             else:
@@ -139,52 +115,11 @@ class Gate(Document):
                 if judged is None:
                     judged = self._judge.tag(whole, match.end(2) - pos)
                     self._memory.keep(whole, judged)
-                elif judged.plain and not self._open and self._phase is _Phase.BODY:
+                elif judged.plain and not self._open and self._phase is Phase.BODY:
                     pos = end
                     continue
                 pos = self._enter(buf, pos, end, judged, whole)
                 known, run = self._memory.get, self._skip
-        return pos
-
-    def _leading(self, buf: Bytes, pos: int, eof: bool) -> int:
-        """Go on to the first tag that tells whether this is a document, or where its body begins."""
-        if self._phase is _Phase.HEAD:
-            if self._watch:
-                pos = self._watched(buf, pos, eof)
-                if self._watch:
-                    return pos
-            return end_at(self._skip_head(buf, pos, pos + CAP))
-        if self._fresh:
-            if not eof and len(buf) < 3 and b"\xef\xbb\xbf".startswith(buf):
-                return self._hold(0, 0)
-            self._fresh = False
-            pos = end_at(_LEADING.match(buf, pos))
-        else:
-            pos = end_at(_SPACE.match(buf, pos))
-        ahead = bytes(buf[pos : pos + 9]).lower()
-        if not eof and len(ahead) < 9 and (_DOCTYPE.startswith(ahead) or _HTML.startswith(ahead)):
-            return self._hold(pos, pos)
-        if ahead == _DOCTYPE:
-            self._phase = _Phase.HEAD
-        elif ahead[:1] != b"<" or (ahead[1:2] not in b"!?" and not ahead.startswith(_HTML)):
-            self._phase = _Phase.BODY
-            return end_at(self._skip(buf, pos, pos + CAP))
-        return pos
-
-    def _watched(self, buf: Bytes, pos: int, eof: bool) -> int:
-        """Write what watches a document's scripts before its first element but `html` and `head`."""
-        pos = end_at(_SPACE.match(buf, pos))
-        ahead = bytes(buf[pos : pos + 2])
-        if ahead == b"<" and not eof:
-            return self._hold(pos, pos)
-        match = TAG.match(buf, pos)
-        if match is None:
-            waits = not ahead or ahead in (b"<!", b"<?") or (ahead[:1] == b"<" and ahead[1:].isalpha())
-        else:
-            waits = not match[1] and bytes(match[2]).lower() in _OUTERMOST
-        if not waits:
-            self._put(buf, pos, self._watch, pos)
-            self._watch = b""
         return pos
 
     def _other(self, buf: Bytes, pos: int, n: int, eof: bool) -> int:
@@ -220,7 +155,7 @@ class Gate(Document):
         # Outside of what is `open` there is one reading, and most tags do not change that.
         was_ambiguous = self._open and context.ambiguous
         insertable = not (was_ambiguous or self._nested_reading or (self._open and context.templates))
-        after = self._banner(buf, pos, name) if self._phase is not _Phase.BODY and insertable else b""
+        after = self._banner(buf, pos, name) if self._phase is not Phase.BODY and insertable else b""
         if judged.base is not None and judged.base not in self._bases:
             self._rebase((*self._bases, judged.base)[:_BASES])
         childless = False
@@ -251,26 +186,6 @@ class Gate(Document):
             self._put(buf, end, after, end)
         return end
 
-    def _hold_text(self, pos: int, end: int) -> int:
-        self._keep = pos
-        self._boundary = end - pos
-        return end
-
-    def _banner(self, buf: Bytes, pos: int, name: bytes) -> bytes:
-        """Write the banner before the first element of the body, or return it to be written after `<body>`."""
-        if self._phase is _Phase.START:
-            self._phase = _Phase.HEAD if name == b"html" else _Phase.BODY
-            return b""
-        if name in HEAD:
-            return b""
-        self._phase = _Phase.BODY
-        if name == b"frameset":
-            return b""
-        if name == b"body":
-            return self._insert.banner
-        self._put(buf, pos, self._insert.banner, pos)
-        return b""
-
     def _close(self, name: bytes) -> None:
         self._context.end(name)
         self._open = self._context.open
@@ -297,47 +212,7 @@ class Gate(Document):
         )
         return self._enter(buf, pos, end, judged, opening)
 
-    # -- texts that are held until they are known
-
-    def _script_text(self, buf: Bytes, pos: int, eof: bool) -> int:
-        end, resume = self._script_end(buf, pos)
-        return self._text_until(buf, end, resume, eof, self._script)
-
-    def _style_text(self, buf: Bytes, pos: int, eof: bool) -> int:
-        end, resume = self._raw_end(buf, pos)
-        return self._text_until(buf, end, resume, eof, self._raw)
-
-    def _text_until(self, buf: Bytes, end: int, resume: int, eof: bool, stream: Mode) -> int:
-        n = len(buf)
-        start = self._keep + self._boundary
-        known = end if end >= 0 else n
-        over = known - start > CAP
-        if end < 0 and not eof and not over:
-            return self._hold(self._keep, resume)
-        held = self._held
-        if held is not None:
-            judged = (
-                self._join(held.judged, held.tag, _TOO_LONG) if over else self._joined(held, bytes(buf[start:known]))
-            )
-            self._write_start(buf, self._keep, start, judged, held.insertable)
-        self._held = None
-        if end < 0:
-            self._mode = stream
-            return resume
-        self._mode = None
-        return end
-
-    def _script_element(self, match: re.Match[bytes]) -> Judged:
-        """Judge a whole script, start tag and text together."""
-        tag = bytes(match[1])
-        judged = self._memory.get(tag)
-        if judged is None:
-            judged = self._judge.tag(tag, len(b"<script"))
-            self._memory.keep(tag, judged)
-        if judged.text:
-            judged = self._join(judged, tag, self._judge.text(judged.text, self._spelled(bytes(match[2]))))
-        self._memory.keep(bytes(match[0]), judged)
-        return judged
+    # -- what is read in two ways
 
     def _two_readings(self, buf: Bytes, pos: int, eof: bool) -> int:
         """Gate an element whose content is text to one reader and markup to another, as both."""

@@ -216,10 +216,6 @@ class XmlGate(Document):
         if self._foreign and name.lower().rpartition(b":")[2] in _FOREIGN:
             self._foreign -= 1
 
-    @property
-    def _skips(self) -> bool:
-        return self._root and not self._bases and self._dialect.transforms is None
-
     def _bare(self, buf: Bytes, pos: int, end: int, opening: bytes) -> int:
         """Leave a tag that is past the cap its name and nothing else."""
         self._neutral = None

@@ -16,7 +16,7 @@ from consent.errors import LedgerUnavailableError, VerificationError
 from consent.ledger import merkle
 from consent.ledger.checkpoint import Checkpoint
 from consent.ledger.export import Span, span
-from consent.ledger.files import Hashed, writing
+from consent.ledger.files import Hashed, piped, writing
 from consent.ledger.gaps import events, refuse_holes
 from consent.ledger.ledger import Ledger
 from consent.ledger.progress import Progress, silent, watched
@@ -69,13 +69,23 @@ def write_bundle(
             of = span(ledger.store, size=checkpoint.size, since=since, until=until)
         else:
             of = selection.span(ledger.store, size=checkpoint.size)
-        filters = selection.filters if selection else ()
-        chosen = selection.test() if selection and filters else None
-        proof = {"first": of.first, "last": of.last, "size": checkpoint.size, "before": [], "after": []}
-        if filters:
-            proof["filter"] = {name: getattr(selection, name) for name in filters}
-        _write(ledger, files, checkpoint=checkpoint, of=of, proof=proof, chosen=chosen, progress=progress)
+        _write(ledger, files, checkpoint=checkpoint, of=of, selection=selection, progress=progress)
     return checkpoint, of
+
+
+def stream_bundle(ledger: Ledger, *, selection: Choosing) -> Iterator[bytes]:
+    """Yield the chosen entries with their evidence as a zip file, piece by piece, as fast as the pieces are taken.
+
+    The files are those of `write_bundle`. Raises LedgerError if the ledger cannot be read; what was yielded by then is
+    no zip file.
+    """
+
+    def write(files: Hashed) -> None:
+        checkpoint = ledger.seal()
+        of = selection.span(ledger.store, size=checkpoint.size)
+        _write(ledger, files, checkpoint=checkpoint, of=of, selection=selection, progress=silent)
+
+    return piped(write)
 
 
 def _write(
@@ -84,11 +94,15 @@ def _write(
     *,
     checkpoint: Checkpoint,
     of: Span,
-    proof: dict[str, Any],
-    chosen: Callable[[bytes], bool] | None,
+    selection: Choosing | None,
     progress: Progress,
 ) -> None:
     store, size = ledger.store, checkpoint.size
+    filters = selection.filters if selection else ()
+    chosen = selection.test() if selection and filters else None
+    proof: dict[str, Any] = {"first": of.first, "last": of.last, "size": size, "before": [], "after": []}
+    if filters:
+        proof["filter"] = {name: getattr(selection, name) for name in filters}
     filtered = " Of these, only those that fit the filter in `proof.json`." if chosen else ""
     readme = (_HERE / "bundle.md").read_text(encoding="utf-8")
     readme = readme.format(origin=store.origin, first=of.first, last=of.last, size=size, filtered=filtered)

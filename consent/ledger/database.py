@@ -77,6 +77,21 @@ class Database:
         """Tell whether the file is there."""
         return self._path is None or self._path.exists()
 
+    def pending(self) -> list[str]:
+        """Return the SQL of the migrations that the file does not have yet; neither make nor change it.
+
+        Raises ConfigurationError for another program's file.
+        """
+        if self._path is None or not self._path.exists():
+            return migrations()
+        address = f"{self._path.resolve().as_uri()}?mode=ro"
+        try:
+            with contextlib.closing(sqlite3.connect(address, uri=True, timeout=PATIENCE)) as connection:
+                _refuse_foreign(connection, place=self.place)
+                return migrations()[_number(connection, "PRAGMA user_version") :]
+        except sqlite3.DatabaseError as error:
+            raise LedgerUnavailableError(f"{self.place}: {error}") from error
+
     def close(self) -> None:
         """Close the file; the next use opens it again. What lies in memory is gone."""
         with self._lock:

@@ -7,10 +7,14 @@ import errno
 import hashlib
 import os
 import shutil
+import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Any, Protocol, cast
+
+PIECE = 1 << 18
+"""Bytes that are handed on at a time."""
 
 
 class Sink(Protocol):
@@ -110,3 +114,58 @@ def writing(out: Path) -> Iterator[Hashed]:
         else:
             unfinished.unlink(missing_ok=True)
         raise
+
+
+def piped(write: Callable[[Hashed], object]) -> Iterator[bytes]:
+    """Yield the pieces of a zip archive while `write`, in a thread of its own, writes the files in it.
+
+    The thread waits wherever nobody takes the pieces, and ends when nobody will. What `write` raises is raised here,
+    and what was yielded by then is no archive.
+    """
+    source, target = os.pipe()
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        # Where nobody reads any more there is nobody to tell.
+        with contextlib.suppress(BrokenPipeError), open(target, "wb", buffering=PIECE) as file:
+            try:
+                _write_zip(file, write)
+            except BrokenPipeError:
+                raise
+            except BaseException as error:
+                failed.append(error)
+
+    thread = threading.Thread(target=run, name="consent-bundle", daemon=True)
+    thread.start()
+    with open(source, "rb") as file:
+        while piece := file.read(PIECE):
+            yield piece
+    thread.join()
+    if failed:
+        raise failed[0]
+
+
+def _write_zip(file: IO[bytes], write: Callable[[Hashed], object]) -> None:
+    out = _Forward(file)
+    # It asks for no more than a stream can do: writing and flushing.
+    with zipfile.ZipFile(cast("IO[bytes]", out), "w") as archive:
+        try:
+            write(Hashed(Zip(archive)))
+        except BaseException:
+            out.cut = True
+            raise
+
+
+class _Forward:
+    """Hand on what is written, and once `cut` nothing: with the list at its end a part would be a whole archive."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.cut = False
+
+    def write(self, data: Any) -> int:
+        """Write, or leave it."""
+        return len(data) if self.cut else self._file.write(data)
+
+    def flush(self) -> None:
+        """Do nothing: what is left is written when the file is closed."""

@@ -76,7 +76,7 @@ class PostgresStore(PostgresShelf):
         return self._server.doubts()
 
     def pending(self) -> list[str]:
-        """Return the SQL of the migrations that the database does not have yet."""
+        """Return the SQL of the migrations that the database does not have yet; see Store."""
         return self._server.pending()
 
     def migrate(self) -> bool:

@@ -15,6 +15,7 @@ from consent.ledger.outside import Outside
 from consent.ledger.store import Store
 
 ROTATED = "key-rotated"
+RESUME = "see `consent ledger resume`"
 
 
 class Sealer:
@@ -87,7 +88,8 @@ class Sealer:
         if kept.size > self._store.head().size or merkle.root(self._store, size=kept.size) != kept.root:
             raise LedgerCorruptError(
                 f"the ledger does not extend the checkpoint of {kept.size} entries that was signed last; an older copy"
-                " of the database may have been restored: see `consent ledger resume`"
+                " of the database may have been restored",
+                remedy=RESUME,
             )
 
     def _refuse_foreign_key(self) -> None:
@@ -100,8 +102,8 @@ class Sealer:
         if not self._succeeds(last):
             raise LedgerCorruptError(
                 f"the last checkpoint was signed by the key {last.last_key_id.hex()}, and not by"
-                f" {self.signer.verifier.key_id.hex()}: give the new key if it was rotated;"
-                " if it was lost, see `consent ledger resume`"
+                f" {self.signer.verifier.key_id.hex()}: give the new key if it was rotated",
+                remedy=f"if it was lost, {RESUME}",
             )
 
     def _succeeds(self, last: Checkpoint) -> bool:
@@ -148,7 +150,7 @@ class Sealer:
             raise
 
     def fault(self) -> str | None:
-        """Return why no checkpoint is signed any more, None where all is well. Signs and changes nothing."""
+        """Return why no checkpoint is signed any more, None where all is well; without a remedy. Changes nothing."""
         try:
             self._refuse_restored()
             self._refuse_foreign_key()
@@ -158,7 +160,7 @@ class Sealer:
                 if not extends or merkle.root(self._store, size=last.size) != last.root:
                     return f"the ledger no longer extends its checkpoint at {last.size} entries"
         except LedgerCorruptError as error:
-            return str(error)
+            return error.message
         return None
 
     # --- what only an operator may do

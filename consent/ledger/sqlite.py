@@ -69,6 +69,10 @@ class SqliteStore(SqliteShelf):
         """Return nothing: what is acknowledged is on this machine's disk, and nothing else is promised."""
         return []
 
+    def pending(self) -> list[str]:
+        """Return the SQL of the migrations that the file does not have yet; see Store."""
+        return self._database.pending()
+
     # --- the log
 
     def append(self, drafts: Sequence[Draft], *, now: int) -> list[Appended]:

@@ -137,6 +137,9 @@ class Store(Nodes, Protocol):
     def doubts(self) -> list[str]:
         """Return what speaks against the durability that the settings promise, as sentences."""
 
+    def pending(self) -> list[str]:
+        """Return the SQL of the migrations that a ledger does not have yet, and apply none."""
+
     def open(self) -> None:
         """Open the database, and make or migrate it; do nothing if it is open."""
 

@@ -100,6 +100,7 @@ def build(site: Site) -> ASGIApp:
         Route("/reports", Violations(site, answers).take, methods=["POST"]),
         Route("/audit/", audit.show),
         Route("/audit/login", auditors.login, methods=["POST"]),
+        Route("/audit/logout", auditors.logout, methods=["POST"]),
         Route("/audit/entries.{form}", exports.entries),
         Route("/audit/bundle.zip", exports.bundle),
         Route("/audit/entries", entries.index),

@@ -29,7 +29,6 @@ class Audit:
         self._site = site
         self._answers = answers
         self._auditors = auditors
-        self._prefix = f"{site.settings.prefix}/audit"
         self._tally = Tally(site.ledger.store)
         self._statistics = Statistics(self._tally)
 
@@ -57,8 +56,6 @@ class Audit:
             status=422 if wrong else 200,
             wrong=wrong,
             may_see_records=may_see_records,
-            jsonl_href=f"{self._prefix}/entries.jsonl",
-            csv_href=f"{self._prefix}/entries.csv",
             **context,
         )
 

@@ -24,7 +24,7 @@ REFUSED = "audit.refused"
 
 
 class Auditors:
-    """Handle `/privacy/audit/login`, and know who is signed in.
+    """Handle `/privacy/audit/login` and `/privacy/audit/logout`, and know who is signed in.
 
     The session is a cookie that says no more than since when it is there and by which token: strictly necessary for the
     auditor who asked for it. A token that ends or is taken back ends its sessions at once.
@@ -114,6 +114,15 @@ class Auditors:
         until = min(now + SESSION_SECONDS, token.expires_at or now + SESSION_SECONDS)
         header = site.cookie_header(self._cookie, value, expires_at=until, strict=True)
         response.headers.append("set-cookie", header)
+        return response
+
+    async def logout(self, request: Request) -> Response:
+        """Let a signed-in auditor go: the browser forgets the session, also while the ledger is down."""
+        site, answers = self._site, self._answers
+        if provenance(request, origins=site.settings.origins) is not Provenance.OWN:
+            return answers.error(request, 403)
+        response = RedirectResponse(f"{site.settings.prefix}/audit/", 303, {"Cache-Control": NO_STORE})
+        response.headers.append("set-cookie", site.cookie_header(self._cookie, "", expires_at=0, strict=True))
         return response
 
     def _refused(self, request: Request) -> Response:

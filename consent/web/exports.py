@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from consent.errors import LedgerError, VerificationError
-from consent.ledger.bundle import write_bundle
+from consent.ledger.bundle import stream_bundle
 from consent.ledger.checkpoint import Checkpoint
 from consent.ledger.entry import Draft
 from consent.ledger.export import Span
@@ -37,7 +34,6 @@ MEDIA_TYPES = {
     PARQUET: "application/vnd.apache.parquet",
     BUNDLE: "application/zip",
 }
-_PIECE = 1 << 18
 
 
 class Exports:
@@ -101,7 +97,7 @@ class Exports:
         await self._record(token, form, page, selection=selection, size=checkpoint.size)
         store = self._site.ledger.store
         if form == BUNDLE:
-            made = self._bundle(selection)
+            made = stream_bundle(self._site.ledger, selection=selection)
         else:
             made = pieces(store, form=form, places=selection.places(store, of=page), checkpoint=checkpoint)
         return StreamingResponse(made, media_type=MEDIA_TYPES[form], headers=headers)
@@ -138,14 +134,6 @@ class Exports:
             "filters": list(selection.filters),
         }
         await self._site.ledger.record(Draft(kind="exported", content=content, decided_at=int(self._site.now())))
-
-    def _bundle(self, selection: Selection) -> Iterator[bytes]:
-        with tempfile.TemporaryDirectory(prefix="consent-bundle-") as folder:
-            path = Path(folder) / "bundle.zip"
-            write_bundle(self._site.ledger, path, selection=selection)
-            with path.open("rb") as file:
-                while piece := file.read(_PIECE):
-                    yield piece
 
     def _headers(self, checkpoint: Checkpoint, of: Span) -> dict[str, str]:
         return {

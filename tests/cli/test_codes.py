@@ -10,6 +10,7 @@ import pytest
 from consent.cli.findings.finding import CODES, Severity
 from consent.errors import ConfigurationError
 from consent.ledger.checkpoint import Checkpoint, Signer
+from consent.ledger.database import migrations
 from consent.settings import ConsentSettings
 from consent.site import Site
 from tests.cli.place import ORIGIN, SECRET, SERVICE, TOKEN, Change, Place, found, garbage, services
@@ -30,6 +31,13 @@ def other_origin(place: Place) -> None:
     place.publish()
     place.remove("consent.db.key")
     place.set(origins=["https://other.example"])
+
+
+def old_ledger(place: Place) -> None:
+    """Let the ledger look as before its newest migration."""
+    with sqlite3.connect(place.folder / "consent.db") as connection:
+        connection.execute(f"PRAGMA user_version={len(migrations()) - 1}")
+    connection.close()
 
 
 def published_then(change: Change) -> Change:
@@ -292,6 +300,7 @@ CASES: list[tuple[str, Severity, str, str, Change]] = [
         "'P23M'",
         lambda p: p.set(retention={"opt-out": "P23M"}, regimes={"US": "opt-out"}, country_header="X-C"),
     ),
+    ("C410", WARNING, "consent.db", "1 migration is pending", published_then(old_ledger)),
     ("C500", ERROR, "languages", "'tlh'", lambda p: p.set(languages=["tlh"])),
     (
         "C501",

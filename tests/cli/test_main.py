@@ -16,7 +16,7 @@ from consent.cli.main import COMMANDS, INTERRUPTED, PIPE_CLOSED, main, parser
 from consent.errors import ConfigurationError
 from consent.version import __version__
 
-NOT_COMMANDS = {"database", "__init__", "main", "opened", "tokens", "progress"}
+NOT_COMMANDS = {"database", "dates", "__init__", "main", "opened", "tokens", "progress"}
 
 
 def python(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -171,14 +171,15 @@ def test_it_runs_as_a_module(tmp_path: Path) -> None:
     assert done.stderr.startswith("consent: ")
 
 
-def test_the_overview_imports_no_command(tmp_path: Path) -> None:
-    """`consent --help` stays fast: it imports the module of no command."""
+@pytest.mark.parametrize("word", ["--help", "--version"])
+def test_the_overview_imports_no_command(tmp_path: Path, word: str) -> None:
+    """`consent --help` and `--version` stay fast: they import no command, nor what a site is made of."""
     code = (
-        "import sys; from consent.cli.main import main; main(['--help']);"
-        "print(sorted(one for one in sys.modules if one.startswith('consent.cli.')), file=sys.stderr)"
+        f"import sys; from consent.cli.main import main; main([{word!r}]);"
+        "print(*sorted(one for one in sys.modules if one.startswith('consent.')), file=sys.stderr)"
     )
     done = python("-c", code, cwd=tmp_path)
-    assert done.stderr == "['consent.cli.main']\n"
+    assert done.stderr == "consent.cli consent.cli.main consent.errors consent.version\n"
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from consent.cli import export, main, progress, verify
+from consent.errors import LedgerUnavailableError
 from consent.ledger.checkpoint import Signer
 from consent.ledger.entry import Draft
 from consent.ledger.ledger import Ledger
@@ -43,10 +44,10 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_draft: MakeDraft)
 
 
 def test_export_and_verify(site: SqliteStore, capsys: pytest.CaptureFixture[str]) -> None:
-    """A bundle exported while the ledger is in use verifies."""
+    """A bundle exported while the ledger is in use verifies; it holds the entry about itself."""
     assert command("export", "--format", "bundle", "--out", "out.zip") == 0
     assert command("verify", "out.zip") == 0
-    assert "3 of 3 entries written to out.zip" in capsys.readouterr().out
+    assert "4 of 4 entries written to out.zip" in capsys.readouterr().out
     site.close()
 
 
@@ -71,7 +72,7 @@ def test_nothing_is_overwritten(
     (tmp_path / "out").write_text("mine")
     assert command("export", "--format", form, "--out", "out") == 2
     assert (tmp_path / "out").read_text() == "mine"
-    assert capsys.readouterr().err == "cannot write out: it exists already\n"
+    assert capsys.readouterr().err == "consent: cannot write out: it exists already\n"
     site.close()
 
 
@@ -147,4 +148,59 @@ def test_records_stay_readable(site: SqliteStore, tmp_path: Path) -> None:
     """Every line of the JSON Lines export is a JSON object on its own."""
     command("export", "--format", "jsonl", "--out", "out")
     assert [json.loads(line)["kind"] for line in (tmp_path / "out").read_text().splitlines()] == ["consent"] * 3
+    site.close()
+
+
+@pytest.mark.parametrize("form", export.FORMATS)
+def test_an_export_is_recorded(site: SqliteStore, form: str) -> None:
+    """The log says that something was exported by command: in which form, which range, and by which filters."""
+    assert command("export", "--format", form, "--out", "out", "--last", "2", "--status", "given") == 0
+    said = json.loads(list(site.entries())[-1])
+    assert {name: said[name] for name in ("kind", "format", "by", "first", "last", "size", "filters")} == {
+        "kind": "exported",
+        "format": form,
+        "by": "command-line",
+        "first": 0,
+        "last": 2,
+        "size": 3,
+        "filters": ["status"],
+    }
+    site.close()
+
+
+def test_what_is_refused_is_not_recorded(site: SqliteStore) -> None:
+    """A place that cannot be written to leaves no entry behind."""
+    for out in ("missing/out", "consent.db", "consent.db/out"):
+        assert command("export", "--out", out) == 2
+    assert site.head().size == 3
+    site.close()
+
+
+def test_an_export_without_a_record(
+    site: SqliteStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where nothing can be added to the log, that is said, and the export is made."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise LedgerUnavailableError("attempt to write a readonly database")
+
+    monkeypatch.setattr(SqliteStore, "append", refuse)
+    assert command("export", "--format", "jsonl", "--out", "out") == 0
+    captured = capsys.readouterr()
+    assert captured.out == "3 of 3 entries written to out\n"
+    assert captured.err == (
+        "consent: the log does not say that this was exported, since nothing can be added: "
+        "attempt to write a readonly database\n"
+    )
+    site.close()
+
+
+@pytest.mark.parametrize(("opted_out", "said"), [(0, "0 requests"), (1, "1 request"), (2, "2 requests")])
+def test_requests_are_counted(
+    site: SqliteStore, make_draft: MakeDraft, capsys: pytest.CaptureFixture[str], opted_out: int, said: str
+) -> None:
+    """The log of requests says how many requests there are, beside the entries that were read for them."""
+    site.append([make_draft(content={"regime": "opt-out", "status": "refused"}) for _ in range(opted_out)], now=300_000)
+    assert command("export", "--format", "ccpa", "--out", "out") == 0
+    assert capsys.readouterr().out == f"{said} in {3 + opted_out} of {3 + opted_out} entries written to out\n"
     site.close()

@@ -12,6 +12,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from consent import testing
+from consent.cli.findings import storage
 from consent.errors import ConfigurationError, LedgerCorruptError, LedgerUnavailableError
 from consent.ledger import merkle, server
 from consent.ledger.checkpoint import Checkpoint, Signer
@@ -255,6 +257,22 @@ def test_a_newer_ledger(address: str, make_store: MakeStore) -> None:
     execute(address, f"INSERT INTO consent.migration VALUES ({len(migrations()) + 1})")
     with pytest.raises(ConfigurationError, match="newer version"):
         make_store().open()
+
+
+def test_the_check_migrates_nothing(address: str, make_store: MakeStore) -> None:
+    """A ledger from before an upgrade is a finding, and stays as it is."""
+    make_store().open()
+    newest = f"WHERE number = {len(migrations())}"
+    execute(address, f"DELETE FROM consent.migration {newest}")
+    settings = testing.settings(ledger=address, origins=(ORIGIN,))
+    _, (found,) = storage.publications(settings)
+    assert (found.code, found.what) == (
+        "C410",
+        "1 migration is pending, as after an upgrade, so nothing in it was looked at",
+    )
+    with psycopg.connect(address) as connection:
+        query = f"SELECT count(*) FROM consent.migration {newest}".encode()
+        assert connection.execute(query).fetchone() == (0,)
 
 
 def test_many_make_it_at_once(make_store: MakeStore, make_draft: MakeDraft) -> None:

@@ -35,16 +35,16 @@ def auditor(site: Site, make_client: MakeClient) -> TestClient:
     return client
 
 
-def answer(site: Site, count: int, *, yes: bool, language: str = "en", weeks_ago: int = 1) -> None:
+def answer(site: Site, count: int, *, yes: bool, language: str = "en", weeks_ago: int = 1, notice: str = "") -> None:
     """Record so many answers of some weeks ago, by the banner of a language."""
-    notice = site.edition(site.now()).notices[language]
+    notice = notice or site.edition(site.now()).notices[language].digest
     content: dict[str, Any] = {
         "status": "given" if yes else "refused",
         "method": "banner:save",
         "scope": "site",
         "purposes": {"analytics": yes, "marketing": False, "media": yes},
         "services": {},
-        "notice": notice.digest,
+        "notice": notice,
         "rendering": site.edition(site.now()).renderings[language].digest,
         "policies": [],
         "language": language,
@@ -104,6 +104,36 @@ def test_the_week_in_progress_is_not_shown(site: Site, auditor: TestClient) -> N
     answer(site, 20, yes=True, weeks_ago=0)
     assert "<svg" not in auditor.get("/privacy/audit/").text
     assert "<svg" in auditor.get("/privacy/audit/?exact=1").text
+
+
+def test_the_export_keeps_what_the_page_shows(past: TestClient) -> None:
+    """The export is offered for the days and the purpose of the page, and other ones can be filled in."""
+    page = past.get("/privacy/audit/?purpose=analytics&until=2027-01-15").text
+    form = page.partition('action="/privacy/audit/entries.jsonl">')[2].partition("</form>")[0]
+    assert '<input type="date" name="since" value="2026-07-20">' in form
+    assert '<input type="date" name="until" value="2027-01-17">' in form
+    assert '<option value="analytics" selected>' in form
+    query = "since=2026-07-20&until=2027-01-17&purpose=analytics"
+    assert past.get(f"/privacy/audit/entries.jsonl?{query}").text.count("\n") == 54
+
+
+def test_a_jump_is_marked(make_site: MakeSite, make_client: MakeClient) -> None:
+    """Where acceptance jumps after a notice changed the page says so, and each chart of it has a mark in that week."""
+    site = make_site(audit_tokens=(TOKEN,))
+    site.start()
+    assert isinstance(site.now, testing.Clock)
+    answer(site, 80, yes=False, weeks_ago=0)
+    site.now.advance(WEEK)
+    later = "ab" * 32
+    answer(site, 80, yes=True, weeks_ago=0, notice=later)
+    site.now.advance(WEEK)
+    client = make_client(site)
+    client.post("/privacy/audit/login", data={"token": TOKEN}, headers={"origin": ORIGIN})
+    page = client.get("/privacy/audit/?purpose=analytics").text
+    assert page.count('<path class="cst-jump"') == 1
+    assert f'→ <a href="/privacy/notices/{later}">' in page
+    # Nobody said yes to marketing before or after.
+    assert "cst-jump" not in client.get("/privacy/audit/?purpose=marketing").text
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,7 @@ CODES = {
     "C407": "a ledger that is signed no more",
     "C408": "records of opt-outs that are not kept long enough",
     "C409": "a database that is less durable than the settings say",
+    "C410": "a ledger that is not brought up to date",
     "C500": "no wording in a language",
     "C501": "a text of the site's own that nothing shows",
     "C502": "a text that leaves something out",

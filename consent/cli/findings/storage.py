@@ -65,6 +65,9 @@ def publications(settings: ConsentSettings) -> tuple[Mapping[str, bytes], list[F
         return {}, [_unusable(path, "it is not a file that can be read and written")]
     with closing(store):
         try:
+            if pending := len(store.pending()):
+                # Opened any further it would be brought up to date, which is no business of who only looks.
+                return {}, [_old(store, pending)]
             found = (*_lost_key(settings, store, path), *_unsigned(settings, path), *_doubts(settings, store))
             return store.publications(), list(found)
         except ConfigurationError as refused:
@@ -74,6 +77,16 @@ def publications(settings: ConsentSettings) -> tuple[Mapping[str, bytes], list[F
             return {}, [error("C402", refused.place or store.place, refused.message, remedy)]
         except LedgerError as unusable:
             return {}, [_unusable(path, str(unusable).removeprefix(f"{path}: "))]
+
+
+def _old(store: Store, pending: int) -> Finding:
+    return warning(
+        "C410",
+        store.place,
+        f"{pending} {'migration is' if pending == 1 else 'migrations are'} pending, as after an upgrade, so nothing in"
+        " it was looked at",
+        "Run `consent ledger migrate`; where its role may, the site's next start does it, too",
+    )
 
 
 def _unusable(path: Path | None, what: str) -> Finding:
@@ -139,7 +152,8 @@ def _unsigned(settings: ConsentSettings, path: Path | None) -> Iterator[Finding]
                 "C407",
                 str(path or "ledger"),
                 fault,
-                "Restore the newest copy of the database, or the key; nothing is signed until then",
+                "Restore the newest copy of the database, or the key, or see `consent ledger resume`; nothing is signed"
+                " until then",
             )
 
 
