@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,9 +132,21 @@ class Profile:
         page.wait_for_load_state("load")
         page.close()
 
-    def visit_all(self) -> None:
+    def visit_until(self, expected: dict[str, set[str]]) -> None:
+        """Open every page, and again those whose answer on a busy machine came before the browser heeded a hint."""
+        self.visit_all()
+        for _ in range(5):
+            did: dict[str, set[str]] = {}
+            for host, path in self._listener.asked:
+                did.setdefault(host.partition(".")[0], set()).add(path)
+            missing = [name for name, paths in expected.items() if not paths <= did.get(name, set())]
+            if not missing:
+                return
+            self.visit_all(missing)
+
+    def visit_all(self, names: Iterable[str] = (*CASES, "cookies")) -> None:
         """Open every page, and give reports the time they take."""
-        for name in (*CASES, "cookies"):
+        for name in names:
             page = self.context.new_page()
             page.goto(f"{self._origin}/{name}", wait_until="load")
             page.wait_for_timeout(300)
@@ -196,7 +208,7 @@ def test_every_header_before_after_and_without_us(serve: Serve, tmp_path: Path) 
     of = {does: {name for name, case in CASES.items() if case.does is does} for does in (REQUEST, CONNECTION, LOOKUP)}
 
     with profile(listener, bare, tmp_path / "bare") as without_us:
-        without_us.visit_all()
+        without_us.visit_until({name: {case.does} for name, case in CASES.items() if case.does not in (LOOKUP, NEVER)})
         expected, stored = without_us.asked(), without_us.cookies
     assert {name for name, paths in expected.items() if REQUEST in paths} == of[REQUEST]
     assert {name for name, paths in expected.items() if paths == {CONNECTION}} == of[CONNECTION]
@@ -211,7 +223,7 @@ def test_every_header_before_after_and_without_us(serve: Serve, tmp_path: Path) 
 
     with profile(listener, guarded, tmp_path / "after") as visitor:
         visitor.answer("accept_all")
-        visitor.visit_all()
+        visitor.visit_until(expected)
         assert visitor.asked() == expected
         assert visitor.cookies == stored
         visitor.answer("withdraw")
