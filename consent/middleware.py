@@ -171,7 +171,7 @@ class ConsentMiddleware:
             nonlocal spoken
             spoken = True
             if message["type"] in _LAST_WORDS:
-                await asyncio.to_thread(site.close)
+                await asyncio.to_thread(self._stop, site)
             await send(message)
 
         try:
@@ -184,7 +184,7 @@ class ConsentMiddleware:
         if not spoken:
             await send({"type": "lifespan.startup.complete"})
             await receive()
-            await asyncio.to_thread(site.close)
+            await asyncio.to_thread(self._stop, site)
             await send({"type": "lifespan.shutdown.complete"})
 
     def _start(self) -> None:
@@ -199,6 +199,12 @@ class ConsentMiddleware:
                 except ConfigurationError as error:
                     self._refuse(error)
             self._started = True
+
+    def _stop(self, site: Site) -> None:
+        """Close the ledger until the app is started again, as tests do with one app many times."""
+        with self._starting:
+            site.close()
+            self._started = False
 
     def _refuse(self, error: ConfigurationError) -> None:
         self.error = error
