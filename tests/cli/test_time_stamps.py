@@ -89,6 +89,11 @@ def changed(bundle: Path, token: Path, authority: Path) -> None:
     token.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
 
 
+def odd_certificate(bundle: Path, token: Path, authority: Path) -> None:
+    """Give the certificate in the stamp a version that no certificate has."""
+    token.write_bytes(token.read_bytes().replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x03"))
+
+
 def alone(bundle: Path, token: Path, authority: Path) -> None:
     """Stamp a checkpoint that is not there."""
     token.rename(token.with_name("3.token"))
@@ -106,6 +111,7 @@ def gone(bundle: Path, token: Path, authority: Path) -> None:
         (garbage, "does not verify"),
         (cut, "does not verify"),
         (changed, "does not verify"),
+        (odd_certificate, "does not verify"),
         (alone, "3.note is missing"),
         (gone, "no time stamp to check"),
     ],
