@@ -34,6 +34,8 @@ GATED_HEADERS = frozenset(
     {b"set-cookie", b"link", b"refresh", b"report-to", b"reporting-endpoints", b"nel", b"speculation-rules"}
     | {b"location"}
 )
+HANDSHAKES = frozenset({"websocket.accept", "websocket.http.response.start"})
+"""How an app answers a websocket's handshake: browsers store the cookies of either. Source: ASGI, Denial Response."""
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 HEAD_START = 1024
 """How many bytes a browser, too, looks at to find out the charset. Source: HTML §13.2.3.2."""
@@ -108,11 +110,14 @@ class Responder:
         kind = message["type"]
         if kind == "http.response.start":
             await self._begin(message)
+        elif kind == "http.response.early_hint":
+            # An app may send it late, while the server has seen no start yet.
+            if not self._refused:
+                await self._send({**message, "links": self._links(message["links"])})
         elif self._start is None and self._gate is None:
-            if kind == "http.response.early_hint":
-                message = {**message, "links": self._links(message["links"])}
-            elif kind == "websocket.accept" and message.get("headers"):
-                message = self._with_gated_headers(message)
+            if kind in HANDSHAKES and message.get("headers"):
+                lower = [(name.lower(), value) for name, value in message["headers"]]
+                message = self._with_gated_headers({**message, "headers": lower})
             if not self._refused:
                 await self._send(message)
         elif kind == "http.response.body":
