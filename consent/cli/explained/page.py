@@ -21,8 +21,8 @@ from consent.gate.scanner import CAP
 from consent.gate.tags import Judged
 from consent.gate.xml import XmlGate
 from consent.gating import encoding_of
+from consent.holding import GATED_HEADERS
 from consent.kinds import Kind
-from consent.responder import GATED_HEADERS
 
 BANNER, ASSETS = b"<!--consent:banner-->", b"<!--consent:assets-->"
 """Stand for what is written into a page, whose own text says nothing about the page."""
