@@ -14,12 +14,17 @@ from typing import Any, Protocol
 
 import pytest
 import uvicorn
+from hypothesis import settings
 from starlette.responses import HTMLResponse
 from starlette.testclient import TestClient
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from consent import ConsentMiddleware, ConsentSettings, testing
 from consent.site import Site
+
+# How long an example takes says nothing on a machine that others use.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 ORIGIN = "https://meridian.example"
 SERVICES: dict[str, dict[str, Any]] = {

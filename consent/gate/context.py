@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 _BREAKOUT = frozenset(
     b"b big blockquote body br center code dd div dl dt em embed h1 h2 h3 h4 h5 h6 head hr i img li listing menu meta"
     b" nobr ol p pre ruby s small span strong strike sub sup table tt u ul var".split()
 )
 _VOID = frozenset(b"area base br col embed hr img input link meta param source track wbr".split())
-_INTEGRATION = frozenset((b"foreignobject", b"desc", b"title", b"mi", b"mo", b"mn", b"ms", b"mtext", b"annotation-xml"))
-_FOREIGN_IN_HTML = frozenset((b"svg", b"math", b"mglyph", b"malignmark"))
+_INTEGRATION = {
+    **dict.fromkeys((b"foreignobject", b"desc", b"title"), b"svg"),
+    **dict.fromkeys((b"mi", b"mo", b"mn", b"ms", b"mtext", b"annotation-xml"), b"math"),
+}
+"""Foreign elements whose children are HTML, each with the element that it counts in."""
+_ROOTS = frozenset((b"svg", b"math"))
+_IN_TOKENS = frozenset((b"mglyph", b"malignmark"))
+"""MathML's own directly in one of its tokens, such as `mi`, and HTML everywhere else. Source: HTML §13.2.6."""
+RETURNS = frozenset(
+    (
+        *_INTEGRATION,
+        *(b"g", b"symbol", b"defs", b"switch", b"marker", b"mask", b"clippath", b"text", b"tspan", b"textpath"),
+        *(b"lineargradient", b"radialgradient", b"filter", b"mrow", b"semantics", b"mstyle", b"mtable", b"mtr", b"mtd"),
+    )
+)
+"""End tags that, standing alone, may lead back into foreign content that HTML inside it kept open."""
 _DEPTH = 64
 
 
@@ -30,6 +44,12 @@ class Context:
     templates: int = 0
     column_group: bool = False
     """Set between a template and the next table: there, a `col` changes how the rest is read."""
+    body: bool = field(default=False, compare=False)
+    """Whether a `body` tag was met: before it, an end tag of `title` is the document's."""
+    mixed: bool = False
+    """Whether HTML was open inside of the foreign elements, which then may outlive their end tags."""
+    doubtful: bool = False
+    """Whether something since the outermost foreign element was opened may have been closed otherwise than here."""
 
     @property
     def ambiguous(self) -> bool:
@@ -37,9 +57,9 @@ class Context:
         return bool(self.foreign) or self.select or self.lost
 
     @property
-    def in_foreign(self) -> bool:
-        """Tell whether the next element is an SVG or MathML one, where a closing slash closes."""
-        return bool(self.foreign) and not self.foreign[-1][1]
+    def surely_foreign(self) -> bool:
+        """Tell whether the next element can only be an SVG or MathML one, where a closing slash closes."""
+        return bool(self.foreign) and not (self.mixed or self.doubtful or self.select or self.lost)
 
     @property
     def open(self) -> bool:
@@ -48,7 +68,7 @@ class Context:
 
     def copy(self) -> Context:
         """Return a context of its own in the same state."""
-        return Context(list(self.foreign), self.select, self.lost, self.templates, self.column_group)
+        return replace(self, foreign=list(self.foreign))
 
     def in_step(self, other: Context) -> bool:
         """Tell whether what follows is read alike in both contexts."""
@@ -64,24 +84,38 @@ class Context:
         foreign = self.foreign
         if len(foreign) > _DEPTH:
             self.lost = True
-        elif foreign and not foreign[-1][1]:
+        elif not foreign:
+            self._start_html(name, closes)
+        elif not foreign[-1][1]:
             if name in _BREAKOUT or breaks_out:
                 self._leave()
             elif not closes:
-                foreign.append((name, name in _INTEGRATION))
-        elif foreign:
-            if name in _FOREIGN_IN_HTML:
-                if not closes:
-                    foreign.append((name, False))
-            elif name not in _VOID:
-                foreign.append((name, True))
-        else:
-            self._start_html(name, closes)
+                self._open_foreign(name)
+        elif name in _ROOTS:
+            if not closes:
+                foreign.append((name, False))
+        elif name in _IN_TOKENS:
+            self.doubtful = True
+            if not closes:
+                foreign.append((name, False))
+        elif name not in _VOID:
+            foreign.append((name, True))
+
+    def _open_foreign(self, name: bytes) -> None:
+        root = _INTEGRATION.get(name)
+        self.foreign.append((name, root is not None))
+        if root is not None:
+            self.mixed = True
+            # What `annotation-xml` has inside is told by an attribute, and the others count in their own language.
+            inside = next(one for one, _ in reversed(self.foreign) if one in _ROOTS)
+            self.doubtful |= inside != root or name == b"annotation-xml"
 
     def _start_html(self, name: bytes, closes: bool) -> None:
-        if name in (b"svg", b"math"):
+        if name in _ROOTS:
             if not closes:
                 self.foreign.append((name, False))
+        elif name == b"body":
+            self.body = True
         elif name == b"select":
             self.select = True
         elif name == b"frameset":
@@ -102,16 +136,32 @@ class Context:
         if not foreign:
             if name == b"template" and self.templates:
                 self.templates -= 1
+            elif name in RETURNS and (self.body or name != b"title"):
+                self.lost = True
         elif name in (b"p", b"br") and not foreign[-1][1]:
             self._leave()
         else:
-            for place in range(len(foreign) - 1, -1, -1):
-                if foreign[place][0] == name:
-                    del foreign[place:]
-                    return
-                if foreign[place][1] and place != len(foreign) - 1:
-                    return
+            self._end_foreign(name)
+
+    def _end_foreign(self, name: bytes) -> None:
+        foreign = self.foreign
+        if foreign[-1][0] != name and (self.mixed or all(name != one for one, _ in foreign)):
+            self.doubtful = True
+        for place in range(len(foreign) - 1, -1, -1):
+            if foreign[place][0] == name:
+                del foreign[place:]
+                break
+            if foreign[place][1] and place != len(foreign) - 1:
+                break
+        self._settle()
 
     def _leave(self) -> None:
         while self.foreign and not self.foreign[-1][1]:
             self.foreign.pop()
+        self._settle()
+
+    def _settle(self) -> None:
+        """Forget about foreign content once it is left; what HTML inside of it may have kept open is never known."""
+        if not self.foreign:
+            self.lost = self.lost or (self.mixed and self.doubtful)
+            self.mixed = self.doubtful = False

@@ -28,8 +28,8 @@ BY_NAME: dict[bytes, frozenset[str]] = {
     b"object": frozenset(("data", "codebase", "classid")),
     b"applet": frozenset(("code", "codebase", "object")),
 }
-TRACKED = frozenset((b"svg", b"math", b"select", b"frameset", b"template", b"col", b"table"))
-NEVER_PLAIN = STRUCTURE | TRACKED | {b"body"}
+TRACKED = frozenset((b"svg", b"math", b"select", b"frameset", b"template", b"col", b"table", b"body"))
+NEVER_PLAIN = STRUCTURE | TRACKED
 TEXTUAL = RAW | {b"script", b"noscript"}
 ANIMATIONS = frozenset((b"animate", b"set", b"animatetransform", b"animatemotion"))
 DOCUMENTS = frozenset((b"iframe", b"frame", b"object", b"embed", b"portal", b"fencedframe"))

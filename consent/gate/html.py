@@ -137,7 +137,7 @@ class Gate(Beginning):
                 return pos + 6
             self._mode = self._comment
             return pos + 4
-        if ahead == _CDATA and self._context.foreign:
+        if ahead == _CDATA and self._context.ambiguous:
             self._mode = self._cdata
             self._keep = pos
             return pos
@@ -160,7 +160,7 @@ class Gate(Beginning):
             self._rebase((*self._bases, judged.base)[:_BASES])
         childless = False
         if self._open or judged.tracked:
-            foreign = context.in_foreign
+            foreign = context.surely_foreign
             context.start(name, closes=judged.closes, breaks_out=judged.breaks_out)
             self._open = context.open
             childless = was_ambiguous and context.ambiguous and judged.closes and foreign
@@ -187,8 +187,11 @@ class Gate(Beginning):
         return end
 
     def _close(self, name: bytes) -> None:
-        self._context.end(name)
-        self._open = self._context.open
+        if name != self._end_name or self._context.foreign:
+            self._context.end(name)
+            self._open = self._context.open
+        # The end of a text, which is no stray tag. The next one of its name would be.
+        self._end_name = b""
 
     def _bare(self, buf: Bytes, pos: int, end: int, opening: bytes) -> int:
         """Leave a tag that is past the cap its name and nothing else."""

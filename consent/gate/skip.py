@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
+from consent.gate.context import RETURNS
 from consent.gate.tokens import ATTRIBUTES_PART, NAME_PART, STRUCTURE, VALUE_PART, any_case
 
 _NAMED = frozenset((b"link", b"base", b"object", b"applet", b"image", b"param", b"col", b"table", b"body"))
@@ -58,8 +59,8 @@ def _one_of(words: Iterable[bytes], *, lower: bool = False) -> bytes:
 # In any spelling.
 _NO_TAG = rb"<(?=[^A-Za-z/!?])"
 _COMMENT = rb"<!--(?!-?+>)(?:[^-]++|-(?!-!?+>))*+--!?+>"
-_END_TAG = rb"</" + NAME_PART + ATTRIBUTES_PART + rb">"
 _ENDS = rb"(?=[\t\n\f\r />])"
+_END_TAG = rb"</(?!" + _one_of(RETURNS) + _ENDS + rb")" + NAME_PART + ATTRIBUTES_PART + rb">"
 _ATTRIBUTES = (
     rb"(?:[\t\n\f\r /]++|(?!" + _one_of(_TELLING) + rb"(?=[\t\n\f\r =/>]))(?!" + _BARRED + rb")"
     rb"[^\t\n\f\r />][^\t\n\f\r />=]*+" + VALUE_PART + rb")*+"
@@ -68,16 +69,16 @@ _TAG = rb"<(?!" + _one_of(STRUCTURE | _NAMED) + _ENDS + rb")" + NAME_PART + _ATT
 _FRAME_TAG = rb"<" + _one_of((b"html", b"head", b"meta")) + _ENDS + _ATTRIBUTES + rb">"
 
 # In the plain spelling.
-_PLAIN_END = rb"</[a-z][a-z0-9-]*+>"
+_PLAIN_END = rb"</(?!" + _one_of(RETURNS, lower=True) + rb">)[a-z][a-z0-9-]*+>"
 _PLAIN_NAME = rb"<(?!" + _one_of(STRUCTURE | _NAMED, lower=True) + rb"[ \n/>])[a-z][a-z0-9-]*+"
 _PLAIN_STYLE = rb'style="[^"(\\&]*+"'
 # A value, or a sheet, that calls none of url(), src(), image-set(), image() and cross-fade().
 _CALLS_NOTHING = rb"\((?<![lLtTcCeE]\()"
 _DRAWN = rb"(?: (?!" + _BARRED + rb')[A-Za-z][A-Za-z-]*+="(?:[^"(\\&]++|\((?<![lLtTcC]\())*+")*+'
-_SHAPES = rb"(?:path|g|circle|rect|line|polygon|polyline|ellipse|title|defs)"
+_SHAPES = rb"(?:path|g|circle|rect|line|polygon|polyline|ellipse|defs)"
 _DRAWING = (
     rb"<svg(?: (?!" + _BARRED + rb')[A-Za-z][A-Za-z:-]*+="(?:[^"(\\&]++|\((?<![lLtTcC]\())*+")*+>'
-    rb"(?:[^<]++|<" + _SHAPES + _DRAWN + rb" ?+/?+>|</" + _SHAPES + rb">)*+</svg>"
+    rb"(?:[^<]++|<" + _SHAPES + _DRAWN + rb" ?+/?+>|</" + _SHAPES + rb">|<title" + _DRAWN + rb">[^<]*+</title>)*+</svg>"
 )
 _TITLE = rb"<title>[^<]*+</title>"
 _SHEET = rb"<style>(?:[^<(\\@]++|" + _CALLS_NOTHING + rb"|@(?![iI]))*+</style>"

@@ -14,6 +14,7 @@ from consent.gate.css import addresses
 from consent.gate.html import Gate
 from consent.gate.rules import Rules
 from tests.gate.example import gated, text
+from tests.gate.fuzz import live
 
 IMG = "<img src=//tracker.test/>"
 XHTML = '<x xmlns="http://www.w3.org/1999/xhtml">{}</x>'
@@ -209,3 +210,48 @@ def test_a_script_that_only_holds_data_may_speak_of_any_host(script: str) -> Non
     """Pages carry their state in scripts, with addresses of videos and posts in it; without it they break."""
     markup = f"<script>{script}</script>"
     assert text(markup) == markup
+
+
+@pytest.mark.parametrize(
+    "markup",
+    [
+        "<svg><desc><mglyph>{script}",
+        "<math><mi><annotation-xml><malignmark>{script}",
+        "<svg><desc><div></desc>{script}",
+        "<select><svg>{script}",
+        "<div><svg></div>{script}",
+        "<math><desc>{script}",
+        "<p><b></p><svg><title>x</title>{script}",
+        "<svg><desc><div></desc></svg></div></desc>{style}",
+        "<svg><title><g></svg></g></title>{style}",
+        "<math><mi><div></mi></math></div></mi>{style}",
+        "<body><p><b></p><svg><title>x</title></svg></b></title>{style}",
+        "<p><b></p><svg><g><desc>x</desc></g></svg></b></g>{style}",
+        "<svg><desc><div></desc></svg></div></desc>{data}",
+    ],
+)
+def test_foreign_content_that_outlives_its_end_tag_is_read_both_ways(markup: str) -> None:
+    """Where HTML inside of foreign content keeps it open, or ends it, neither reading lets anything through."""
+    script = '<script/>fetch("//tracker.test/")</script>'
+    style = "<style><img src=//tracker.test/></style>"
+    data = "<![CDATA[><img src=//tracker.test/>]]>"
+    body = f"<!doctype html>{markup.format(script=script, style=style, data=data)}"
+    assert gated(body.encode())[1].parked
+    for scripting in (True, False):
+        assert live(text(body).encode(), scripting=scripting) == []
+
+
+@pytest.mark.parametrize(
+    "markup",
+    [
+        "<svg><title>x</title><path d='M1 1'/></svg><script>if (1<b && '</p' > x) f()</script>",
+        "<svg><foreignObject><div><p>x</p></div></foreignObject></svg><script>if (1<b && 2) f()</script>",
+        "<svg></g><path/></svg><script>if (1<b && 2) f()</script>",
+        "<div><svg></div></svg><script>if (1<b && 2) f()</script>",
+        "<title>x</title></title><body><svg><title>x</title></svg><script>if (1<b && 2) f()</script>",
+        "<body><template><title>x</title></template><script>if (1<b && 2) f()</script>",
+    ],
+)
+def test_drawings_in_order_leave_the_scripts_after_them_alone(markup: str) -> None:
+    """What is surely over by its end tag casts no doubt on the rest of the page."""
+    assert text(f"<!doctype html>{markup}") == f"<!doctype html>{markup}"

@@ -8,18 +8,17 @@ from tests.gate import fuzz_xml
 from tests.gate.fuzz import live, run_block
 
 
-@pytest.mark.parametrize("kind", ["html", "xml"])
+@pytest.mark.parametrize(("kind", "documents"), [("html", 5000), ("foreign", 2000), ("xml", 2000)])
 @pytest.mark.parametrize("seed", range(4))
-def test_no_odd_document_leaks(seed: int, kind: str) -> None:
-    """Nothing of 20,000 HTML documents and 8,000 XML ones, over four seeds, asks the tracker once they are gated."""
-    documents = 5000 if kind == "html" else 2000
+def test_no_odd_document_leaks(seed: int, kind: str, documents: int) -> None:
+    """Nothing of 28,000 HTML documents and 8,000 XML ones, over four seeds, asks the tracker once they are gated."""
     alive, leaking = run_block(kind, seed, 0, documents)
     assert alive > documents // 2
     assert leaking == []
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("kind", ["html", "xml"])
+@pytest.mark.parametrize("kind", ["html", "foreign", "xml"])
 @pytest.mark.parametrize("seed", range(1000, 1040))
 def test_no_odd_document_leaks_at_length(seed: int, kind: str) -> None:
     """Nothing of two million documents of each kind leaks, on seeds that nothing was mended with."""
