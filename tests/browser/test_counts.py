@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from consent import ConsentMiddleware
 from consent.testing import site
 from tests.browser.conftest import Window
+from tests.gate.example import gated
 
 pytestmark = pytest.mark.browser
 
@@ -27,6 +28,9 @@ TOGETHER = {
     "script-inline": "<script>new Image().src = '{}'</script>",
     "script-handler": "<img src=/none.png onerror=\"new Image().src='{}'\">",
     "script-svg": "<svg><script href='{}'></script></svg>",
+    "script-svg-xlink": "<svg><script xlink:href='{}'></script></svg>",
+    "script-import-map": '<script type=importmap>{{"imports":{{"mapped":"{}"}}}}</script>'
+    "<script type=module>import 'mapped'</script>",
     "iframe": "<iframe src='{}'></iframe>",
     "iframe-srcdoc": "<iframe srcdoc='&lt;img src={}&gt;'></iframe>",
     "iframe-data": "<iframe src='data:text/html,<img src={}>'></iframe>",
@@ -72,6 +76,19 @@ HEADERS = {
     "link-header": ("link", "<{}>; rel=preload; as=image"),
     "refresh-header": ("refresh", "0; url={}"),
 }
+LOADED_ELSEWHERE = {
+    "nomodule": "<script nomodule src='{}'></script>",
+    "applet": "<applet code=a codebase='{}'></applet>",
+    "icon": "<link rel=icon href='{}'>",
+    "manifest": "<link rel=manifest href='{}'>",
+    "prerender": "<link rel=prerender href='{}'>",
+    "ping": "<a href=/ ping='{}'>x</a>",
+    "use": "<svg><use href='{}#a'/></svg>",
+    "use-xlink": "<svg><use xlink:href='{}#a'/></svg>",
+    "template": "<template><img src='{}'></template>",
+    "low-source": "<img lowsrc='{}'>",
+}
+"""What Chromium asks for at no time, or not before a click, a bookmark or an installation."""
 WITHOUT_SCRIPT = {"noscript": "<noscript><img src='{}'></noscript>"}
 NEED_SCRIPT = {name for name in TOGETHER if name.startswith("script") or name == "link-modulepreload"} | {
     "redirect-script",
@@ -174,3 +191,11 @@ def test_every_element_attribute_and_header(serve: Serve, window: Open, script: 
     _visit_all(visitor)
     assert tracker.asked == expected
     assert _own_cookies(visitor) - {"__Host-consent"} == _own_cookies(without_us) == {"_st", "_st_x", "sid"}
+
+
+@pytest.mark.parametrize("name", LOADED_ELSEWHERE)
+def test_what_this_browser_leaves_alone_is_held_all_the_same(name: str) -> None:
+    """An address that another browser, or another moment, would load is parked, too."""
+    out, gate = gated(LOADED_ELSEWHERE[name].format("https://tracker.test/").encode())
+    assert gate.parked == {"tracker"}
+    assert b"data-consent-" in out.partition(b"tracker.test")[0]
