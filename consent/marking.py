@@ -137,6 +137,11 @@ def marked(
     return Marked(kept, nonces.get(ENFORCED) or nonces.get(REPORT_ONLY, ""), narrowed)
 
 
+def marked_alone(raw: Iterable[tuple[bytes, bytes]], *, site: Site, visitor: Visitor, tag: str) -> RawHeaders:
+    """Return the headers of an answer that comes without a gated page, marked as a visitor's own; `tag` as above."""
+    return marked(raw, site=site, visitor=visitor, consent=visitor.consent, confirming=True, tag=tag).headers
+
+
 def _own_policy(site: Site, allowed: frozenset[str]) -> RawHeaders:
     """Return the policy of our own beside whatever policy the page has: a browser keeps to both."""
     policy: RawHeaders = [(ENFORCED if site.settings.denies else REPORT_ONLY, site.policy(allowed).encode("ascii"))]

@@ -17,6 +17,7 @@ from consent.asked import is_framed_elsewhere, is_style_sheet
 from consent.codings import DECODERS
 from consent.errors import ConfigurationError
 from consent.gate import headers as gate_headers
+from consent.instead import answer_in_words
 from consent.responder import Responder
 from consent.settings import ConsentSettings
 from consent.sharing import Watched
@@ -56,7 +57,7 @@ UNSCANNED = "http.response.zerocopysend"
 CONDITIONS = frozenset({b"range", b"if-range", b"if-modified-since", b"if-none-match"})
 """What an app may not see as it came, where its answer could be a page; nor every coding its visitor accepts."""
 _LAST_WORDS = frozenset({"lifespan.startup.failed", "lifespan.shutdown.complete", "lifespan.shutdown.failed"})
-_UNAVAILABLE = b"This site is not set up completely. Its operator finds the reason in the log.\n"
+_UNAVAILABLE = "This site is not set up completely. Its operator finds the reason in the log.\n"
 
 
 class ConsentMiddleware:
@@ -95,7 +96,7 @@ class ConsentMiddleware:
         if not self._started:
             await asyncio.to_thread(self._start)
         if site is None or self.error is not None:
-            await _answer_unavailable(send)
+            await answer_in_words(send, 503, _UNAVAILABLE, (b"retry-after", b"60"))
             return
         path = scope["path"]
         headers = gathered(scope["headers"])
@@ -276,14 +277,3 @@ def _declared(since: date) -> Response:
     """Return what a site says of the opt-out preference signal; the same to everybody, and so made once."""
     said = {"gpc": True, "lastUpdate": since.isoformat()}
     return JSONResponse(said, headers={"cache-control": DAILY, "access-control-allow-origin": "*"})
-
-
-async def _answer_unavailable(send: Send) -> None:
-    headers = [
-        (b"content-type", b"text/plain; charset=utf-8"),
-        (b"content-length", str(len(_UNAVAILABLE)).encode()),
-        (b"cache-control", b"no-store"),
-        (b"retry-after", b"60"),
-    ]
-    await send({"type": "http.response.start", "status": 503, "headers": headers})
-    await send({"type": "http.response.body", "body": _UNAVAILABLE})

@@ -5,38 +5,40 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Collection, Iterable, Iterator
-from functools import lru_cache
+from collections.abc import Awaitable, Collection
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import Message, Scope, Send
 
-from consent.asked import address_of, host_of, is_framed_elsewhere, is_own_act, is_picture, path_of
+from consent.asked import address_of, is_picture
 from consent.choice.consent import Consent
 from consent.codings import DECODERS, CodingError, Decoder
-from consent.gate import headers
-from consent.gate.bodies import Page, Whole, likeness
-from consent.gate.inquest import verdict_of_address
-from consent.gate.insert import Insert
-from consent.gate.rules import Verdict, View
+from consent.gate.bodies import Page
+from consent.gate.rules import View
 from consent.gating import FINISHED, Finished, Gating, encoding_of, gated_whole
-from consent.kinds import Kind, kind_of, sniffed
-from consent.marking import Marked, RawHeaders, marked, parted
-from consent.sharing import Watched, is_private
+from consent.holding import (
+    REDIRECTS,
+    allowed_links,
+    expired_cookies,
+    is_everybodys,
+    leads_astray,
+    looked_through,
+    seen_through,
+    without_held,
+)
+from consent.inserting import ROOT, in_language_of, insert_for
+from consent.instead import answer_in_words, answer_with_nothing
+from consent.kinds import Kind, sniffed
+from consent.marking import Marked, RawHeaders, marked, marked_alone, parted
+from consent.sharing import Watched
 from consent.site import Site
 from consent.visitors import Visitor
-from consent.web.origin import safe_path
 
 logger = logging.getLogger("consent")
 
 WITHOUT_BODY = frozenset({204, 304})
-GATED_HEADERS = frozenset(
-    {b"set-cookie", b"link", b"refresh", b"report-to", b"reporting-endpoints", b"nel", b"speculation-rules"}
-    | {b"location"}
-)
 HANDSHAKES = frozenset({"websocket.accept", "websocket.http.response.start"})
 """How an app answers a websocket's handshake: browsers store the cookies of either. Source: ASGI, Denial Response."""
-REDIRECTS = frozenset({301, 302, 303, 307, 308})
 HEAD_START = 1024
 """How many bytes a browser, too, looks at to find out the charset. Source: HTML §13.2.3.2."""
 FILE_CHUNK = 65_536
@@ -44,9 +46,8 @@ WHOLE_CAP = 4 << 20
 """Bytes of a style sheet, of speculation rules or of XML that are held until its end is there."""
 
 _OTHER, _HTML = Kind.OTHER, Kind.HTML
-_ROOT = re.compile(rb"<html\b[^>]*>", re.IGNORECASE)
+_UNFIT = "This page could not be prepared safely. Please try again later.\n"
 _WHOLE = re.compile(rb"<(?:!doctype|html)\b", re.IGNORECASE)
-_LANGUAGE = re.compile(rb"\slang\s*=\s*[\"']?([A-Za-z0-9-]{2,35})", re.IGNORECASE)
 
 
 class Responder:
@@ -59,7 +60,6 @@ class Responder:
     _kind = Kind.HTML
     _decoder: Decoder | None = None
     _refused = False
-    _negotiated = False
     _asked = ""
     _waiting: bytes | bytearray = b""
     _coded: bytes | bytearray = b""
@@ -95,7 +95,7 @@ class Responder:
         if not self._passing:
             if message["type"] != "http.response.start" or self._sheet:
                 return self._take(message)
-            kind = _seen_through(message.get("headers"))
+            kind = seen_through(message.get("headers"))
             if kind is not _OTHER:
                 # A page for one visitor waits for its body, and nothing else is to be done before.
                 ordinary = kind is _HTML and message["status"] == 200 and self._nobody is None
@@ -111,13 +111,14 @@ class Responder:
         if kind == "http.response.start":
             await self._begin(message)
         elif kind == "http.response.early_hint":
-            # An app may send it late, while the server has seen no start yet.
+            # It may come before it is known whose the answer is, and late, while the server has seen no start yet.
             if not self._refused:
-                await self._send({**message, "links": self._links(message["links"])})
+                view = self._site.rules.view((self._nobody or self._visitor).consent.allowed)
+                await self._send({**message, "links": allowed_links(message["links"], view, self._scope)})
         elif self._start is None and self._gate is None:
             if kind in HANDSHAKES and message.get("headers"):
                 lower = [(name.lower(), value) for name, value in message["headers"]]
-                message = self._with_gated_headers({**message, "headers": lower})
+                message = self._without_held({**message, "headers": lower})
             if not self._refused:
                 await self._send(message)
         elif kind == "http.response.body":
@@ -135,33 +136,24 @@ class Responder:
     # -- the start
 
     async def _begin(self, message: Message) -> None:
-        content_type, gated, reports = "", False, False
         sent = message.get("headers", ())
         raw = [(name.lower(), value) for name, value in sent]
         if raw != sent:
             # The protocol allows any iterable, and asks for lower case only with a "should".
             message = {**message, "headers": raw}
-        for name, value in raw:
-            if name == b"content-type":
-                content_type += f",{value.decode('latin-1')}"
-            elif name in GATED_HEADERS:
-                gated = True
-            elif name in headers.POLICIES and b"report-uri" in value.lower():
-                reports = True
-        self._kind = kind_of(content_type)
+        self._kind, gated, reports = looked_through(raw)
         if self._kind is not Kind.SHEET and self._sheet:
-            message = self._as_sheet(message, content_type)
-        if self._nobody is not None and self._is_everybodys(message["status"], raw, self._nobody):
-            self._visitor = self._nobody
-            if self._watched is not None:
-                Watched.settle(self._watched, self._nobody.consent)
+            message = self._as_sheet(message)
+        self._settle_whose(message["status"], raw)
         if gated or (reports and not self._kind.marked):
             leads = message["status"] in REDIRECTS
-            if leads and self._leads_astray(raw):
-                await self._stay(message)
+            view = self._site.rules.view(self._visitor.consent.allowed)
+            if leads and leads_astray(raw, view, self._scope):
+                self._refused = True
+                await answer_with_nothing(self._send, self._without_held(message)["headers"])
                 return
             # A redirect mostly comes without a body that would tell its kind.
-            message = self._with_gated_headers(message, page=self._kind.marked and not leads)
+            message = self._without_held(message, page=self._kind.marked and not leads)
         if self._kind is Kind.OTHER:
             await self._send(message)
         elif message["status"] in WITHOUT_BODY or self._kind is Kind.UNKNOWN:
@@ -169,31 +161,29 @@ class Responder:
         else:
             await self._begin_gated(message)
 
-    def _as_sheet(self, message: Message, content_type: str) -> Message:
+    def _without_held(self, message: Message, *, page: bool = True) -> Message:
+        return without_held(message, site=self._site, visitor=self._visitor, scope=self._scope, page=page)
+
+    def _settle_whose(self, status: int, raw: RawHeaders) -> None:
+        """Make the answer everybody's, where it may be: from here on it is gated for nobody."""
+        nobody, watched = self._nobody, self._watched
+        if nobody is None or (watched is not None and Watched.looked_at(watched)):
+            return
+        if is_everybodys(status, raw, self._kind, site=self._site, nobody=nobody, scope=self._scope):
+            self._visitor = nobody
+            if watched is not None:
+                Watched.settle(watched, nobody.consent)
+
+    def _as_sheet(self, message: Message) -> Message:
         """Take for a style sheet what a page in quirks mode takes for one, but let no page be one.
 
         A page is gated as a page, which does not hold what a style sheet would ask for.
         """
-        if content_type and self._kind.markup:
+        if self._kind.markup:
             kept = [header for header in message["headers"] if header[0] != b"x-content-type-options"]
             return {**message, "headers": [*kept, (b"x-content-type-options", b"nosniff")]}
         self._kind = Kind.SHEET
         return message
-
-    def _is_everybodys(self, status: int, raw: list[tuple[bytes, bytes]], nobody: Visitor) -> bool:
-        """Tell whether caches may keep this answer for everybody, as far as the app and the kind of answer allow it.
-
-        Style sheets and XML that ask a service that is held back cannot be mended by a script, and a redirect to one
-        may be followed by one visitor's own act and not by another's page.
-        """
-        if is_private(raw) or self._kind.held_whole or (self._watched and Watched.looked_at(self._watched)):
-            return False
-        allowed = nobody.consent.allowed
-        if status in REDIRECTS and self._verdict_of_location(raw, self._site.rules.view(allowed)) is not None:
-            return False
-        cookies = [value.decode("latin-1") for name, value in raw if name == b"set-cookie"] if self._kind.page else []
-        hold_undeclared = self._site.settings.undeclared_cookies == "hold"
-        return not headers.hold_cookies(cookies, self._site.catalogue, allowed, hold_undeclared=hold_undeclared)[0]
 
     async def _begin_untyped(self, message: Message) -> None:
         """Send a start without a body, or one whose body will tell what it is."""
@@ -203,15 +193,8 @@ class Responder:
             if whose is not None and message["status"] == 304:
                 # What the app keeps to the visitor stays theirs, though the page it confirms was everybody's.
                 owner = self._visitor if whose.shared else whose
-                page = marked(
-                    message["headers"],
-                    site=self._site,
-                    visitor=owner,
-                    consent=owner.consent,
-                    confirming=True,
-                    tag=whose.state_tag,
-                )
-                message = {**message, "headers": page.headers}
+                raw = marked_alone(message["headers"], site=self._site, visitor=owner, tag=whose.state_tag)
+                message = {**message, "headers": raw}
             await self._send(message)
         elif response.get("x-content-type-options", "").strip().lower() == "nosniff":
             await self._send(message)
@@ -238,43 +221,11 @@ class Responder:
             return
         self._start = message
 
-    def _leads_astray(self, raw: list[tuple[bytes, bytes]]) -> bool:
-        """Tell whether a redirect sends a request that no visitor made themselves to somebody who is held back."""
-        verdict = self._verdict_of_location(raw, self._site.rules.view(self._visitor.consent.allowed))
-        if verdict is None:
-            return False
-        return not is_own_act(self._scope, sure=verdict.service is not None)
-
-    def _verdict_of_location(self, raw: Iterable[tuple[bytes, bytes]], view: View) -> Verdict | None:
-        places = [place for name, value in raw if name == b"location" for place in headers.readings(value)]
-        bases = view.rules.page(address_of(self._scope))
-        verdicts = [verdict_of_address(view, place, bases=bases) for place in places]
-        return next((verdict for verdict in verdicts if verdict is not None), None)
-
-    async def _stay(self, message: Message) -> None:
-        """Answer a redirect that is held with nothing, which pictures, scripts and frames all take quietly."""
-        kept = self._with_gated_headers(message)["headers"]
-        cookies = [(name, value) for name, value in kept if name == b"set-cookie"]
-        self._refused = True
-        await self._send(
-            {
-                "type": "http.response.start",
-                "status": 204,
-                "headers": [*cookies, (b"cache-control", b"no-store"), (b"vary", b"Cookie, Sec-GPC")],
-            }
-        )
-        await self._send({"type": "http.response.body", "body": b""})
-
     async def _refuse(self, reason: str) -> None:
         """Answer 502: a page that cannot be gated is not passed."""
         logger.error("a response was not passed on: %s", reason)
         self._refused = True
-        body = b"This page could not be prepared safely. Please try again later.\n"
-        raw = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
-        await self._send(
-            {"type": "http.response.start", "status": 502, "headers": [*raw, (b"cache-control", b"no-store")]}
-        )
-        await self._send({"type": "http.response.body", "body": body})
+        await answer_in_words(self._send, 502, _UNFIT)
 
     # -- the body
 
@@ -325,7 +276,7 @@ class Responder:
             return True
         start = self._start
         declared = start is not None and b"charset" in dict(start["headers"]).get(b"content-type", b"").lower()
-        return declared and _ROOT.search(self._waiting) is not None
+        return declared and ROOT.search(self._waiting) is not None
 
     async def _whole(self, *, more: bool) -> None:
         """Send a style sheet or XML once its end is there: as it came, with its headers, where nothing is held."""
@@ -361,14 +312,15 @@ class Responder:
     def _known(self, body: bytes, encoding: str, view: View) -> bytes:
         """Return a whole body gated, from memory where the very same was gated before."""
         path = self._scope["path"] if view.rules.has_own_paths else ""
-        key = (view, encoding, self._kind, path, *likeness(body))
-        known = self._site.bodies.get(key)
-        if known is not None and known.source == body:
-            return known.gated
-        out, parked, found = gated_whole(self._kind, view, body, encoding=encoding, address=address_of(self._scope))
-        self._report(parked, found)
-        self._site.bodies.keep(key, Whole(body, body if out == body else out), size=len(body) + len(out))
-        return out
+        key = (view, encoding, self._kind, path)
+        known = self._site.bodies.get(key, body)
+        if known is None:
+            known, parked, found = gated_whole(
+                self._kind, view, body, encoding=encoding, address=address_of(self._scope)
+            )
+            self._report(parked, found)
+            self._site.bodies.keep(key, body, body if known == body else known, size=len(known))
+        return known
 
     async def _open(self, body: bytes, *, whole: bool) -> None:
         """Send the held start, then the first piece of the body."""
@@ -379,16 +331,9 @@ class Responder:
         if whole and body and not self._visitor.fleeting:
             # No more than this decides what becomes of a page, but for the cookies that its request carries; who sees
             # it in a frame elsewhere is fleeting.
-            scope = self._scope
-            key = (
-                self._visitor.state,
-                scope["path"],
-                scope.get("query_string"),
-                seen,
-                *likeness(body),
-            )
-            known = self._site.gated_pages.get(key)
-            if known is not None and known.source == body:
+            key = (self._visitor.state, self._scope["path"], self._scope.get("query_string"), seen)
+            known = self._site.gated_pages.get(key, body)
+            if known is not None:
                 self._gate = FINISHED
                 self._asked = known.asked
                 await self._send_opened(start, [*passing, *known.headers], known.body)
@@ -405,36 +350,36 @@ class Responder:
             await self._send({"type": "http.response.body", "body": body, "more_body": not whole})
             return
         self._coded = b""
-        consent = self._in_language_of(body, response)
+        declared = response.get("content-language", "")
+        consent, negotiated = in_language_of(body, declared, site=self._site, visitor=self._visitor)
         encoding = encoding_of(self._kind, content_type, body)
         page = marked(
             seen,
             site=self._site,
             visitor=self._visitor,
             consent=consent,
-            negotiated=self._negotiated,
+            negotiated=negotiated,
             encoding=encoding if body and self._kind is Kind.HTML else "",
         )
         out = self._gated(body, consent, page, encoding, whole=whole)
         if whole and (body or self._scope["method"] != "HEAD"):
             page.headers.append((b"content-length", str(len(out)).encode()))
         if key is not None and not page.nonce:
-            kept = Page(tuple(page.headers), out, body, self._asked)
-            self._site.gated_pages.keep(key, kept, size=len(body) + len(out))
+            self._site.gated_pages.keep(key, body, Page(tuple(page.headers), out, self._asked), size=len(out))
         await self._send_opened(start, [*passing, *page.headers], out, more=not whole)
 
     async def _send_opened(self, start: Message, raw: RawHeaders, body: bytes, *, more: bool = False) -> None:
         if self._asked and self._scope["method"] != "HEAD":
             self._site.ledger.count("shown", self._asked)
         if self._visitor.cookies or self._visitor.once:
-            raw.extend(self._cookies_to_expire())
+            raw.extend(expired_cookies(site=self._site, visitor=self._visitor, scope=self._scope))
         await self._send({**start, "headers": raw})
         await self._send({"type": "http.response.body", "body": body, "more_body": more})
 
     def _gated(self, body: bytes, consent: Consent, page: Marked, encoding: str, *, whole: bool) -> bytes:
         """Return the first piece of a body gated."""
         view = self._site.rules.view(consent.allowed)
-        insert = self._insert(consent, page)
+        insert = insert_for(consent, page, site=self._site, visitor=self._visitor, scope=self._scope)
         if insert.banner and not consent.answered and _WHOLE.search(body, 0, HEAD_START):
             self._asked = f"{consent.notice.short.hex()} {consent.language} {consent.regime}"
         self._gate = gate = Gating(self._kind, view, encoding=encoding, address=address_of(self._scope), insert=insert)
@@ -454,136 +399,3 @@ class Responder:
             while chunk := await asyncio.to_thread(file.read, FILE_CHUNK):
                 await self({"type": "http.response.body", "body": chunk, "more_body": True})
         await self({"type": "http.response.body", "body": b"", "more_body": False})
-
-    # -- what is inserted
-
-    def _in_language_of(self, body: bytes, response: MutableHeaders) -> Consent:
-        """Return the visitor's consent with the notice in the page's own language, where the site has it.
-
-        Whoever switched the language is asked in the one they chose.
-        """
-        if self._visitor.chose_language:
-            return self._visitor.consent
-        root = _ROOT.search(body, 0, 4096)
-        found = _LANGUAGE.search(root[0]) if root else None
-        tag = found[1].decode("ascii") if found else response.get("content-language", "")
-        language = self._site.spoken(tag)
-        if language is None:
-            self._negotiated = len(self._site.settings.spoken) > 1 and not self._visitor.shared
-            return self._visitor.consent
-        return self._visitor.in_language(self._site.edition(self._site.now()).notices[language])
-
-    def _insert(self, consent: Consent, page: Marked) -> Insert:
-        fragments, shared = self._site.fragments, self._visitor.shared
-        # A cache may keep one page for many queries, and a query may say who came.
-        path = path_of({**self._scope, "query_string": b""} if shared else self._scope)
-        path = safe_path(path) or "/"
-        companion = self._site.edition(self._site.now()).companion if shared else ""
-        if is_framed_elsewhere(self._scope):
-            after_body = b""
-        elif consent.answered:
-            after_body = fragments.link(consent, next_path=path)
-        else:
-            after_body = fragments.banner(consent, next_path=path, companion=companion)
-        return Insert(
-            banner=_fitted(after_body, page),
-            first_gated=_fitted(fragments.assets(consent), page) if consent.answered else b"",
-            also_granted=True,
-            watch=_fitted(self._site.watch(consent.allowed), page),
-            placeholder=lambda service, tag, about: fragments.placeholder(
-                consent, service=service, tag=tag, about=about, next_path=path
-            ),
-        )
-
-    # -- headers
-
-    def _differs(self, raw: list[tuple[bytes, bytes]], cookies: list[str]) -> bool:
-        """Tell whether another visitor could get other headers."""
-        strictest, _, _ = headers.hold_cookies(cookies, self._site.catalogue, ())
-        view = self._site.rules.view(frozenset())
-        if strictest != cookies or self._verdict_of_location(raw, view) is not None:
-            return True
-        return headers.hold_headers(raw, view, bases=view.rules.page(address_of(self._scope))) != raw
-
-    def _links(self, links: Iterable[bytes]) -> list[bytes]:
-        # They come before it is known whose the answer is.
-        view = self._site.rules.view((self._nobody or self._visitor).consent.allowed)
-        bases = view.rules.page(address_of(self._scope))
-        return [link for _, link in headers.hold_headers([(b"link", link) for link in links], view, bases=bases)]
-
-    def _cookies_to_expire(self) -> Iterator[tuple[bytes, bytes]]:
-        """Yield headers that delete the cookies this request carries and that may not be stored any more."""
-        site, visitor = self._site, self._visitor
-        if not visitor.cookies:
-            values = []
-        else:
-            values = headers.expire_cookies(
-                visitor.cookies,
-                site.catalogue,
-                visitor.consent.allowed,
-                host=host_of(self._scope),
-                consent_cookie=site.cookie_name,
-            )
-        if visitor.once:
-            values.append(site.cookie_header(site.once_cookie_name, "", expires_at=0))
-        for value in values:
-            yield b"set-cookie", value.encode("latin-1")
-
-    def _with_gated_headers(self, message: Message, *, page: bool = True) -> Message:
-        """Return a start without what its headers would store or load for services that are not allowed.
-
-        What is no `page`, whose headers are marked later, becomes this visitor's own here where it differs by visitor.
-        The app's own message and list stay as they are: it may send the same ones to the next visitor.
-        """
-        site, consent = self._site, self._visitor.consent
-        response = MutableHeaders(raw=list(message["headers"]))
-        cookies = response.getlist("set-cookie")
-        hold_undeclared = site.settings.undeclared_cookies == "hold"
-        kept, held, undeclared = headers.hold_cookies(
-            cookies, site.catalogue, consent.allowed, hold_undeclared=hold_undeclared
-        )
-        site.reports.cookies(undeclared)
-        if held:
-            del response["set-cookie"]
-            for value in kept:
-                response.append("set-cookie", value)
-        raw = response.raw
-        bases = site.rules.page(address_of(self._scope))
-        if not page:
-            # For nobody, so that it is the same for everybody: static files are often sent with a page's policy.
-            raw = headers.hold_reporting(raw, site.rules.view(frozenset()), bases=bases)
-        if not page and not self._visitor.shared and self._differs(raw, cookies):
-            raw = marked(raw, site=site, visitor=self._visitor, consent=consent, confirming=True, tag="").headers
-        return {**message, "headers": headers.hold_headers(raw, site.rules.view(consent.allowed), bases=bases)}
-
-
-def _seen_through(headers: object) -> Kind | None:
-    """Return the kind of an answer whose headers tell it at a glance, None where they need a second look."""
-    if type(headers) is not list:
-        return None
-    named = dict(headers)
-    return _told_by(tuple(named), named.get(b"content-type")) if len(named) == len(headers) else None
-
-
-@lru_cache(maxsize=512)
-def _told_by(names: tuple[bytes, ...], media_type: bytes | None) -> Kind | None:
-    if media_type is None or not GATED_HEADERS.isdisjoint(names) or not b"".join(names).islower():
-        return None
-    kind = kind_of(media_type.decode("latin-1"))
-    if kind is Kind.HTML:
-        return None if b"content-encoding" in names else kind
-    return kind if headers.POLICIES.isdisjoint(names) else None
-
-
-def _fitted(html: bytes, page: Marked) -> bytes:
-    """Give our script and style the nonce that the page's own policy asks for.
-
-    The script learns too whether that policy was narrowed: what the browser denies for as long as the page lives takes
-    a reload to be allowed.
-    """
-    if page.narrowed:
-        html = html.replace(b"<script ", b'<script data-narrowed="" ')
-    if not page.nonce:
-        return html
-    nonce = b'nonce="%s" ' % page.nonce.encode("ascii")
-    return html.replace(b"<script ", b"<script " + nonce).replace(b"<link ", b"<link " + nonce)

@@ -27,7 +27,7 @@ from consent.declared import catalogue_of, own_cookies
 from consent.errors import LedgerError, LedgerUnavailableError
 from consent.fragments import Fragments
 from consent.gate import sources
-from consent.gate.bodies import Bodies, Page, Whole
+from consent.gate.bodies import Bodies, Page
 from consent.gate.csp import Narrowing
 from consent.gate.rules import Rules, Undeclared
 from consent.ledger.store import Document, Store
@@ -108,7 +108,7 @@ class Site:
         self.reports_address = quote(f"{settings.prefix}/reports", safe="/@:!$&'()*+=~%")
         self.optional = frozenset(service.key for service in self.catalogue.optional)
         self.facts = self._facts()
-        self.bodies = Bodies[Whole]()
+        self.bodies = Bodies[bytes]()
         self.gated_pages = Bodies[Page]()
         self.library = library_of(settings, facts=self.facts, now=self.now())
         self.ledger = ledger_from(settings, clock=clock, store=store)

@@ -227,7 +227,7 @@ class Bundle:
             with open_file() as file:
                 self.digests[name] = hashlib.file_digest(file, "sha256").hexdigest()
         self.documents = {name for name, digest in self.digests.items() if name == f"documents/{digest}"}
-        self.gone, self.newest = list[int](), b""  # where pruned entries stood; when the last one was recorded
+        self.gone, self.newest = list[int](), ""  # where pruned entries stood; when the last one was recorded
         self.events = list[tuple[int, dict[str, Any]]]()  # where others were pruned, or a key handed over
         sizes = (re.findall(rb"\A[^\n]+\n(\d{1,19})\n", note) for note in self.notes.values())
         self.tree = Tree(int(digits) for size in sizes for digits in size)
@@ -248,7 +248,7 @@ class Bundle:
             report.index = tree.size
             if tree.size < last or entries.read(1):
                 raise Failed("is missing, or one too many")
-        ranges = sorted((begin, min(end, at)) for at, event in self.events for begin, end in event.get("ranges", ()))
+        ranges = sorted((b, min(e, at)) for at, it in self.events if it["kind"] == "pruned" for b, e in it["ranges"])
         reached = [0, *accumulate((end for _, end in ranges), max)]
         for report.index in self.gone:
             if reached[bisect_left(ranges, (report.index + 1,))] <= report.index:
@@ -279,13 +279,13 @@ class Bundle:
             before, after = data[: recorded.start()], data[recorded.end() :]
             alike = DECIDED.sub(b'"decided_at":null', before, 1) + ANY + SUBJECT.sub(b'"subject":null}', after)
         entry, named = read_entry(alike, self.name)
-        if entry["kind"] != "consent":
-            entry, named = read_entry(data, self.name)
+        entry, named = (entry, named) if entry["kind"] == "consent" else read_entry(data, self.name)
         if missing := named - self.documents:
             raise Failed(f"names what is missing or changed: {', '.join(sorted(missing))}")
-        if recorded is None or self.newest > recorded[1]:
+        own = recorded if entry["kind"] == "consent" else None  # elsewhere it may be that of an object inside
+        newest, self.newest = self.newest, own[1].decode()[1:-1] if own else entry["recorded_at"]
+        if newest > self.newest:
             raise Failed("is older than the entry before it")
-        self.newest = recorded[1]
         if entry["kind"] in ("pruned", "key-rotated"):
             self.events.append((index, entry))
         return leaf
@@ -316,8 +316,8 @@ class Bundle:
             elif name == EARLIER:
                 self.report.level = 2
         for index, old, new in rotations:
-            covered = any(old in signers and size > index for size, _, signers in opened.values())
-            if covered and old == given != self.key:
+            who = (who for size, root, who in opened.values() if size > index and self.tree.seen.get(size) == root)
+            if old == given != self.key and any(old in signers for signers in who):
                 given = new
                 self.report.facts.append(f"the key {old} handed over to {new}, as entry {index} says")
         if given != self.key:

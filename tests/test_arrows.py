@@ -28,7 +28,7 @@ BUILDING = (
     *("reports", "settings", "sharing", "shipped", "theme", "visitors"),
 )
 """What lies around the site: on its floor, known to the floors above."""
-ENTRANCE = ("asked", "codings", "gating", "kinds", "marking", "responder")
+ENTRANCE = ("asked", "codings", "gating", "holding", "inserting", "instead", "kinds", "marking", "responder")
 """What the middleware is built of."""
 APART = ("verify",)
 """The stand-alone verifier, which imports nothing of ours."""

@@ -96,9 +96,9 @@ def test_the_whole_way(make_site: MakeSite, build: Callable[[Site], ASGIApp]) ->
 
 
 def test_a_sites_own_tests_are_told_what_is_wrong(make_site: MakeSite) -> None:
-    """The test kit says why a choice did not hold: it was refused, or its cookie cannot come back over HTTP."""
+    """The test kit says why a choice did not hold: nothing has that key, or its cookie cannot come back over HTTP."""
     app = starlette_app(make_site())
-    with pytest.raises(AssertionError, match="422"):
+    with pytest.raises(ValueError, match="'no-such-service' cannot be granted"):
         testing.grant(TestClient(app, base_url="https://testserver"), "no-such-service")
     for choose in (testing.refuse, testing.withdraw):
         with pytest.raises(AssertionError, match="https://testserver"):

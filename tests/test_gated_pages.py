@@ -91,6 +91,19 @@ def test_a_page_is_gated_once(site: Site, ask: Ask, monkeypatch: pytest.MonkeyPa
     assert ask(app, headers=(("cookie", "theme=light"),)).body == first.body
 
 
+@pytest.mark.parametrize("said", [("cross-site",), ("same-origin", "cross-site"), ("cross-site", "cross-site")])
+def test_a_page_for_a_frame_elsewhere_is_remembered_for_nobody(site: Site, ask: Ask, said: tuple[str, ...]) -> None:
+    """A page without its banner goes to the frame alone, in however many lines its request says where it is shown."""
+    app = ConsentMiddleware(answers(), site=site)
+    framed = (*(("sec-fetch-site", one) for one in said), ("sec-fetch-dest", "iframe"))
+    first = ask(app, headers=framed)
+    assert b'id="cst"' not in first.body
+    assert first.one("cache-control") == "no-store"
+    assert not site.gated_pages
+    assert b'id="cst"' in ask(app).body
+    assert ask(app, headers=framed).body == first.body
+
+
 def test_every_answer_keeps_its_own_headers(site: Site, ask: Ask) -> None:
     """What an app sends along, its cookies first of all, is of this answer and of no other."""
     count = itertools.count()

@@ -423,6 +423,49 @@ def test_earlier_checkpoint_outside_the_range(
             assert any("cannot be tried" in fact for fact in report.facts) is not told
 
 
+def test_handing_over_in_another_tree(bundle: Path, tmp_path: Path) -> None:
+    """A real checkpoint that cannot be tried against a forged tree does not let its key hand over there."""
+    kept = tmp_path / "kept"
+    shutil.copy(bundle / "checkpoint", kept)
+    thief = Signer("meridian.example", seed=b"x" * 32)
+    base = parse(lines_of(bundle)[3])
+    turning = canonical(base | {"kind": "key-rotated", "old": KEY, "new": thief.verifier.text, "notice": "gone"})
+    left = b"x" * 32
+    tree = verify.Tree(())
+    for node, height in ((leaf_hash(turning), 0), (left, 0), (left, 1), (left, 2)):
+        tree.add(node, height)
+    resigned(bundle, [turning], signer=thief)
+    hashes = f"{leaf_hash(turning).hex()}\n0 {left.hex()}\n1 {left.hex()}\n2 {left.hex()}\n"
+    (bundle / "leaf-hashes.txt").write_text(hashes)
+    root = tree.parts[0][1]
+    (bundle / "checkpoint").write_bytes(Checkpoint.signed(thief, size=8, root=root).note)
+    remade(bundle, signer=thief)
+    report = verify.verify(bundle, key=KEY, earlier=kept)
+    assert any("cannot be tried" in fact for fact in report.facts)
+    assert "does not lead to it" in report.problems[0]
+
+
+def test_a_time_that_only_a_nested_object_holds(bundle: Path) -> None:
+    """An entry is as old as it says itself, whatever stands in an object inside of it."""
+    lines = lines_of(bundle)
+    entry = parse(lines[3])
+    nested = {"record": entry["record"], "recorded_at": entry["recorded_at"]}
+    older = canonical(entry | {"a": nested, "recorded_at": "1970-01-01T00:00:01Z"})
+    resigned(bundle, [*lines[:3], older, *lines[4:]])
+    assert verify.verify(bundle).problems == ["entry 3 is older than the entry before it"]
+
+
+def test_a_gap_that_another_kind_reports(bundle: Path) -> None:
+    """Only an entry about pruning makes a missing one lawful."""
+    lines = lines_of(bundle)
+    turning = parse(lines[3]) | {"kind": "key-rotated", "old": KEY, "new": KEY, "ranges": [[1, 2]]}
+    lines = [*lines[:3], canonical(turning), *lines[4:]]
+    resigned(bundle, lines)
+    rewritten(bundle, lambda lines: [lines[0], b"", *lines[2:]])
+    remade(bundle)
+    assert verify.verify(bundle).index == 1
+
+
 def changed(**fields: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
     """Return a function that replaces fields of an entry."""
     return lambda entry: entry | fields

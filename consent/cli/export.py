@@ -93,7 +93,8 @@ def export(ledger: Ledger, out: Path, *, form: str, selection: Selection, proofs
                 checkpoint, of = write_bundle(ledger, out, selection=selection, progress=bar)
                 count = of.last - of.first - within(pruned(ledger.store), first=of.first, last=of.last)
             for path, places, data in planned:
-                ends, count = _write(path, data), places.count
+                ends = _write(path, data)
+                count = places.count
                 if form == CCPA:
                     requests = f"{ends - 1} {'request' if ends == 2 else 'requests'} in "
     except OSError as error:

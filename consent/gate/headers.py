@@ -26,6 +26,7 @@ _MEMBER = re.compile(r"""[^,"]*+(?:"((?:[^"\\]|\\.)*+)"?[^,"]*+)*+""", re.DOTALL
 _ETAG = re.compile(r'(W/)?"([^"]*)"')
 
 POLICIES = frozenset({b"content-security-policy", b"content-security-policy-report-only"})
+"""The headers that carry a Content-Security-Policy, enforced or only reported on."""
 
 Headers = list[tuple[bytes, bytes]]
 Bases = tuple[Address, ...]
@@ -307,14 +308,17 @@ _HELD: dict[bytes, Hold] = {
     b"speculation-rules": hold_members,
 }
 
-
-READINGS = (("utf-8", "surrogateescape"), ("latin-1", "strict"))
+_READINGS = (("utf-8", "surrogateescape"), ("latin-1", "strict"))
 """How browsers read addresses in headers: Chromium takes those of redirects and early hints for UTF-8, others not."""
 
 
 def readings(value: bytes) -> list[str]:
     """Return a header's value as browsers may read it."""
-    return [value.decode(*reading) for reading in (READINGS[1:] if value.isascii() else READINGS)]
+    return [value.decode(*reading) for reading in _ways_to_read(value)]
+
+
+def _ways_to_read(value: bytes) -> tuple[tuple[str, str], ...]:
+    return _READINGS[1:] if value.isascii() else _READINGS
 
 
 def hold_headers(headers: Headers, view: View, *, bases: Bases = ()) -> Headers:
@@ -364,7 +368,7 @@ def hold_reporting(headers: Headers, view: View, *, bases: Bases = ()) -> Header
 
 def _passing(value: bytes, hold: Hold, view: View, bases: Bases) -> bytes | None:
     """Return what of a value passes however it is read, None for nothing."""
-    for reading in READINGS[1:] if value.isascii() else READINGS:
+    for reading in _ways_to_read(value):
         text = value.decode(*reading)
         passing = hold(text, view, bases)
         if passing is None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from starlette.applications import Starlette
 from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, Router
@@ -117,25 +118,30 @@ def build(site: Site) -> ASGIApp:
             Route(site.settings.prefix, to_the_index),
             Mount(site.settings.prefix, Router(routes, redirect_slashes=False)),
         ],
+        middleware=[Middleware(_LanguageOfLinks, site=site)],
         exception_handlers={HTTPException: http_error, Exception: failed},
     )
     # Starlette's own redirects are absolute, to whatever host and scheme the request names.
     app.router.redirect_slashes = False
-    return _in_language_of_links(app, site)
+    return app
 
 
-def _in_language_of_links(app: ASGIApp, site: Site) -> ASGIApp:
+class _LanguageOfLinks:
     """Answer in the language that a link of ours carries from the page it stands in, unless the visitor switched it."""
 
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, app: ASGIApp, site: Site) -> None:
+        self._app = app
+        self._site = site
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        site = self._site
         language = site.spoken(QueryParams(scope["query_string"]).get("lang", ""))
         visitor: Visitor = scope["state"]["consent_visitor"]
         if language is not None and not visitor.chose_language:
             consent = visitor.in_language(site.edition(site.now()).notices[language])
             scope["state"]["consent_visitor"] = replace(visitor, consent=consent)
-        await app(scope, receive, send)
-
-    return answer
+        await self._app(scope, receive, send)
 
 
 def _version_or_comparison(policies: Policies):  # type: ignore[no-untyped-def]

@@ -67,7 +67,7 @@ def test_the_index(client: TestClient) -> None:
     """The index lists every policy in force, and leads to the choice."""
     page = client.get("/privacy/").text
     for href in ("/privacy/policies/privacy", "/privacy/policies/cookies", "/privacy/choices", "/privacy/receipt"):
-        assert f'href="{href}"' in page
+        assert f'href="{href}?lang=en"' in page
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_history_and_comparison(client: TestClient) -> None:
     """The history links each version to its text and to what it changed; the comparison shows both texts."""
     history = client.get("/privacy/policies/privacy/history").text
     assert re.findall(r'href="(/privacy/policies/privacy/[^"]*\.\.\.[^"]*)"', history) == [
-        "/privacy/policies/privacy/1...2"
+        "/privacy/policies/privacy/1...2?lang=en"
     ]
     comparison = client.get("/privacy/policies/privacy/1...2").text
     assert "even less" in comparison
@@ -275,7 +275,7 @@ def test_who_agreed_earlier_is_led_to_what_changed(settings: ConsentSettings) ->
     clock.now = datetime(2027, 6, 2, tzinfo=UTC).timestamp()
     page = agreed.get("/privacy/policies/privacy")
     assert "You agreed on January 15, 2027, when this policy was at version 2." in page.text
-    assert 'href="/privacy/policies/privacy/2...3"' in page.text
+    assert 'href="/privacy/policies/privacy/2...3?lang=en"' in page.text
     assert page.headers["cache-control"] == "private, no-cache"
     assert "What changed since you last agreed" not in agreed.get("/privacy/policies/cookies").text
     assert "What changed since you last agreed" not in agreed.get("/privacy/policies/privacy/3/en").text

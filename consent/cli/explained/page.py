@@ -21,16 +21,15 @@ from consent.gate.scanner import CAP
 from consent.gate.tags import Judged
 from consent.gate.xml import XmlGate
 from consent.gating import encoding_of
+from consent.holding import GATED_HEADERS
 from consent.kinds import Kind
-from consent.responder import GATED_HEADERS
+from consent.marking import ENFORCED
 
 BANNER, ASSETS = b"<!--consent:banner-->", b"<!--consent:assets-->"
 """Stand for what is written into a page, whose own text says nothing about the page."""
 LONGEST_SHOWN = 200
 _NAME = re.compile(rb"</?([A-Za-z][^\t\n\f\r />]*)")
-_ENFORCED = b"content-security-policy"
-_BECOMES = frozenset({b"nel", b"report-to", _ENFORCED, b"content-security-policy-report-only"})
-_POLICIES = (_ENFORCED, b"content-security-policy-report-only")
+_BECOMES = headers.POLICIES | {b"nel", b"report-to"}
 
 
 class Done(StrEnum):
@@ -269,10 +268,10 @@ def explain_headers(
         if name == b"set-cookie":
             parts.append(_cookie(text, rules.catalogue, view, hold_undeclared=hold_undeclared))
             continue
-        if name in _POLICIES:
+        if name in headers.POLICIES:
             if kind.marked:
                 passing = headers.hold_reports(narrowing.narrow(text), view, bases)
-                note = "; ".join(narrowing.undenied([text])) if name == _ENFORCED else ""
+                note = "; ".join(narrowing.undenied([text])) if name == ENFORCED else ""
             else:
                 # Reports of what is no page go for everybody.
                 passing, note = headers.hold_reports(text, rules.view(frozenset()), bases), ""
@@ -293,7 +292,7 @@ def explain_headers(
         if done is Done.SHORTENED and name in _BECOMES:
             note = "; ".join((f"becomes {passing}", *([note] if note else ())))
         services = tuple(dict.fromkeys(reason.service for reason in reasons))
-        if name in GATED_HEADERS or name in _POLICIES:
+        if name in GATED_HEADERS or name in headers.POLICIES:
             parts.append(
                 Part(
                     line=0,
