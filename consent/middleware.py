@@ -7,8 +7,10 @@ import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import date
 from functools import lru_cache
 
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from consent.asked import is_framed_elsewhere, is_style_sheet
@@ -47,6 +49,9 @@ PAGES = frozenset({b"document", b"embed", b"fencedframe", b"frame", b"iframe", b
 """Values of `Sec-Fetch-Dest` for which it does."""
 CACHED_METHODS = frozenset({"GET", "HEAD"})
 """Methods whose answers a shared cache keeps. Source: RFC 9110 §9.2.3."""
+GPC_PATH = "/.well-known/gpc.json"
+"""Where a site says that it honours the signal. Source: Global Privacy Control specification, section 5."""
+DAILY = "public, max-age=86400"
 UNSCANNED = "http.response.zerocopysend"
 """The extension by which an app hands the server a file descriptor, whose bytes would pass us by. Source: ASGI spec."""
 CONDITIONS = frozenset({b"range", b"if-range", b"if-modified-since", b"if-none-match"})
@@ -77,6 +82,8 @@ class ConsentMiddleware:
             self._visitors = Visitors(self.site)
             self._web = application.build(self.site)
             self._prefix = self.site.settings.prefix
+            since = self.site.settings.gpc_since
+            self._declared = None if since is None else _declared(since)
         self._started = False
         self._starting = threading.Lock()
 
@@ -96,6 +103,9 @@ class ConsentMiddleware:
         # Asked first, since a coroutine costs more than the answer.
         visitor = self._visitors.recall(headers, path=path) or await self._visitors.visitor(headers, path=path)
         scope.setdefault("state", {})["consent"] = visitor.consent
+        if self._declared is not None and path == GPC_PATH and scope["method"] in CACHED_METHODS:
+            await self._declared(scope, receive, send)
+            return
         if path.startswith(self._prefix) and path.removeprefix(self._prefix)[:1] in ("", "/"):
             scope["state"]["consent_visitor"] = visitor
             # Below a mount the app's paths begin at its root path; ours begin with the whole prefix.
@@ -172,7 +182,7 @@ class ConsentMiddleware:
             nonlocal spoken
             spoken = True
             if message["type"] in _LAST_WORDS:
-                await asyncio.to_thread(site.close)
+                await asyncio.to_thread(self._stop, site)
             await send(message)
 
         try:
@@ -185,7 +195,7 @@ class ConsentMiddleware:
         if not spoken:
             await send({"type": "lifespan.startup.complete"})
             await receive()
-            await asyncio.to_thread(site.close)
+            await asyncio.to_thread(self._stop, site)
             await send({"type": "lifespan.shutdown.complete"})
 
     def _start(self) -> None:
@@ -200,6 +210,12 @@ class ConsentMiddleware:
                 except ConfigurationError as error:
                     self._refuse(error)
             self._started = True
+
+    def _stop(self, site: Site) -> None:
+        """Close the ledger until the app is started again, as tests do with one app many times."""
+        with self._starting:
+            site.close()
+            self._started = False
 
     def _refuse(self, error: ConfigurationError) -> None:
         self.error = error
@@ -255,3 +271,9 @@ def _narrowed(accepted: bytes) -> bytes:
     codings = [coding.strip() for coding in accepted.decode("latin-1").split(",")]
     kept = [coding for coding in codings if coding.partition(";")[0].strip().lower() in (*DECODERS, "identity")]
     return ", ".join(kept).encode("latin-1") or b"identity"
+
+
+def _declared(since: date) -> Response:
+    """Return what a site says of the opt-out preference signal; the same to everybody, and so made once."""
+    said = {"gpc": True, "lastUpdate": since.isoformat()}
+    return JSONResponse(said, headers={"cache-control": DAILY, "access-control-allow-origin": "*"})

@@ -34,11 +34,17 @@ def ledger_from(
         signer=signer_from(settings, origin=origin)
         if is_postgres(settings.ledger)
         else lambda: signer_from(settings, origin=origin),
-        queue_dir=settings.path(settings.queue_dir),
+        queue_dir=queue_of(settings),
         outside=outside_of(settings),
         outlets=outlets_of(settings),
         clock=clock,
     )
+
+
+def queue_of(settings: ConsentSettings) -> Path | None:
+    """Return where refusals wait for the ledger; nowhere for one in memory, lest they outlive it and reach another."""
+    in_memory = settings.ledger.partition(":///")[2] == MEMORY
+    return None if in_memory and "queue_dir" not in settings.model_fields_set else settings.path(settings.queue_dir)
 
 
 def outside_of(settings: ConsentSettings) -> Path | None:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, get_origin
@@ -132,6 +133,8 @@ class ConsentSettings(BaseSettings):
     """The request header in which a trusted proxy names the visitor's country."""
     regimes: dict[str, Regime] = Field(default_factory=dict)
     """The regime by country code; whoever is not named here is asked first."""
+    gpc_since: date | None = None
+    """Since when the site has honoured Sec-GPC, for `/.well-known/gpc.json`; not served where it is not set."""
     cookie_domain: str = ""
     """Share the choice among sub-domains of this domain; empty keeps it on one host, which is safer."""
     insecure_cookies: bool = False

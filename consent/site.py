@@ -326,8 +326,10 @@ class Site:
             logger.error("the ledger cannot be used (%s): grants are refused until it can", error)
 
     def close(self) -> None:
-        """Let go of the ledger, once everything that waits has been written or queued."""
+        """Let go of the ledger, once everything that waits has been written or queued; `start` opens it again."""
         self.ledger.close()
+        self._published = False
+        self._publish_again = 0.0
 
     async def ensure_published(self) -> None:
         """See that the texts in force are in the ledger. Raises LedgerUnavailableError while they cannot be."""

@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
@@ -22,7 +23,7 @@ from starlette.templating import Jinja2Templates
 from starlette.testclient import TestClient
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from consent import ConsentMiddleware, testing
+from consent import ConsentMiddleware, ConsentSettings, testing
 from consent.integrations.jinja import consent_context
 from consent.site import Site
 from tests.conftest import PAGE, MakeSite
@@ -254,3 +255,20 @@ def test_a_bad_configuration_stops_uvicorn(
     assert not server.started
     assert "CONSENT_SECRET_KEYS: no secret to sign cookies with" in caplog.text
     assert "Traceback" not in caplog.text + capsys.readouterr().err
+
+
+def test_an_app_starts_again_after_it_has_ended(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A yes and a no are recorded in every life of one app, and a ledger in memory leaves nothing to another."""
+    settings = ConsentSettings(
+        **{"secret_keys": ["k" * 32], "origins": ["https://meridian.example"], "ledger": "sqlite:///:memory:"},
+        **{"services": {"youtube": {}}, "policies_dir": tmp_path / "policies", "queue_dir": tmp_path / "queue"},
+    )
+    app = ConsentMiddleware(Starlette(), settings)
+    for _ in range(3):
+        with TestClient(app, base_url="https://meridian.example") as client:
+            testing.grant(client, "youtube")
+            testing.refuse(client)
+            assert app.site is not None
+            assert app.site.ledger.store.head().size >= 2
+            assert app.site.ledger.queued == 0
+    assert [record.message for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")] == []

@@ -99,6 +99,9 @@ class Database:
             if connection is not None:
                 with contextlib.suppress(sqlite3.Error):
                     connection.close()
+            if self._path is None:
+                # Whatever lies there next is another one.
+                self.settings = {}
 
     @contextlib.contextmanager
     def using(self) -> Iterator[sqlite3.Connection]:

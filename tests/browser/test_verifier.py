@@ -21,7 +21,7 @@ from consent.ledger.checkpoint import Signer
 from consent.ledger.ledger import Ledger
 from tests.browser.conftest import Window
 from tests.conftest import MakeClient, MakeSite
-from tests.test_verify import COUNT, SIGNER, ledger
+from tests.test_verify import COUNT, SIGNER, ledger, remade
 
 pytestmark = pytest.mark.browser
 __all__ = ["ledger"]
@@ -90,6 +90,11 @@ def test_good_bundles(page: Page, ledger: Ledger, tmp_path: Path) -> None:
         assert agree(page, one, key=SIGNER.verifier.text)
         assert agree(page, one, key=SIGNER.verifier.text, earlier=packed)
     assert not agree(page, packed, key=Signer("meridian.example", seed=b"x" * 32).verifier.text)
+    (folder / "checkpoints").mkdir(exist_ok=True)
+    (folder / "checkpoints" / "7.token").write_bytes(b"a time stamp")
+    remade(folder)
+    assert agree(page, folder)
+    assert f"1 time stamps: {verify.UNCHECKED}" in told(page, folder)["facts"]
 
 
 def test_altered_bundles(page: Page, ledger: Ledger, tmp_path: Path) -> None:

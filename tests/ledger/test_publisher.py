@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -20,33 +19,13 @@ from consent.ledger.ledger import Ledger
 from consent.ledger.publisher import Outlets
 from consent.ledger.sqlite import SqliteStore
 from consent.ledger.timestamp import stamped
+from tests.ledger.authority import founded, run, stamp
 from tests.ledger.test_ledger import wait_until
 
 MakeDraft = Callable[..., Draft]
 MakeLedger = Callable[..., Ledger]
 MakeStore = Callable[..., SqliteStore]
 Answer = Callable[[bytes], bytes]
-AUTHORITY = """
-[req]
-distinguished_name = name
-prompt = no
-x509_extensions = stamping
-[name]
-CN = Example Time
-[stamping]
-extendedKeyUsage = critical, timeStamping
-[tsa]
-default_tsa = one
-[one]
-serial = serial
-crypto_device = builtin
-signer_cert = certificate.pem
-signer_key = key.pem
-signer_digest = sha256
-default_policy = 1.2.3.4.1
-digests = sha256
-ess_cert_id_alg = sha256
-"""
 
 
 class Address:
@@ -212,32 +191,7 @@ def test_a_slow_address_holds_nobody_up(
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a time-stamp authority of our own."""
-    folder = tmp_path_factory.mktemp("authority")
-    assert shutil.which("openssl"), "the tests need the program openssl"
-    (folder / "authority.cnf").write_text(AUTHORITY)
-    (folder / "serial").write_text("01")
-    run(
-        folder,
-        *("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-config", "authority.cnf"),
-        *("-keyout", "key.pem", "-out", "certificate.pem"),
-    )
-    return folder
-
-
-def run(folder: Path, *words: str) -> str:
-    """Run openssl in a folder."""
-    done = subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True, text=True)
-    return done.stdout
-
-
-def stamp(folder: Path, request: bytes) -> bytes:
-    """Answer a request for a time stamp."""
-    (folder / "request").write_bytes(request)
-    run(
-        folder,
-        *("ts", "-reply", "-queryfile", "request", "-config", "authority.cnf", "-section", "one", "-out", "answer"),
-    )
-    return (folder / "answer").read_bytes()
+    return founded(tmp_path_factory.mktemp("authority"))
 
 
 def test_time_stamps(

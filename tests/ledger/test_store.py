@@ -449,7 +449,7 @@ def test_bundle(make_store: MakeStore, make_draft: MakeDraft, tmp_path: Path) ->
     draft = Draft(kind="pruned", content={"ranges": [[0, 1]], "reason": "retention"}, unique="pruned/1")
     store.prune([(0, 1)], draft=draft, now=9)
     write_bundle(ledger, tmp_path / "bundle")
-    report = verify.verify(tmp_path / "bundle", key=verify.Key.read(SIGNER.verifier.text))
+    report = verify.verify(tmp_path / "bundle", key=SIGNER.verifier.text)
     assert report.problems == []
     bodies = (tmp_path / "bundle" / "entries.jsonl").read_bytes().split(b"\n")[:-1]
     assert bodies == [one.body or b"" for one in store.stored()]
