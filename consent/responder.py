@@ -37,6 +37,8 @@ from consent.visitors import Visitor
 logger = logging.getLogger("consent")
 
 WITHOUT_BODY = frozenset({204, 304})
+HANDSHAKES = frozenset({"websocket.accept", "websocket.http.response.start"})
+"""How an app answers a websocket's handshake: browsers store the cookies of either. Source: ASGI, Denial Response."""
 HEAD_START = 1024
 """How many bytes a browser, too, looks at to find out the charset. Source: HTML §13.2.3.2."""
 FILE_CHUNK = 65_536
@@ -108,13 +110,15 @@ class Responder:
         kind = message["type"]
         if kind == "http.response.start":
             await self._begin(message)
-        elif self._start is None and self._gate is None:
-            if kind == "http.response.early_hint":
-                # They come before it is known whose the answer is.
+        elif kind == "http.response.early_hint":
+            # An app may send it late, while the server has seen no start; or before it is known whose the answer is.
+            if not self._refused:
                 view = self._site.rules.view((self._nobody or self._visitor).consent.allowed)
-                message = {**message, "links": allowed_links(message["links"], view, self._scope)}
-            elif kind == "websocket.accept" and message.get("headers"):
-                message = self._without_held(message)
+                await self._send({**message, "links": allowed_links(message["links"], view, self._scope)})
+        elif self._start is None and self._gate is None:
+            if kind in HANDSHAKES and message.get("headers"):
+                lower = [(name.lower(), value) for name, value in message["headers"]]
+                message = self._without_held({**message, "headers": lower})
             if not self._refused:
                 await self._send(message)
         elif kind == "http.response.body":

@@ -729,13 +729,14 @@ def test_another_sites_frame_shows_no_banner(behind: Behind, ask: Ask, fetched_f
     assert PARKED in answer.body
 
 
-def test_a_cookie_in_a_websockets_handshake(behind: Behind) -> None:
-    """It is kept back like any other."""
+@pytest.mark.parametrize("name", [b"set-cookie", b"Set-Cookie"])
+@pytest.mark.parametrize("kind", ["websocket.accept", "websocket.http.response.start"])
+def test_a_cookie_in_a_websockets_handshake(behind: Behind, kind: str, name: bytes) -> None:
+    """It is kept back like any other, also where the handshake is denied."""
     sent: list[Message] = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        cookies = [(b"set-cookie", b"_rs=1"), (b"set-cookie", b"session=1")]
-        await send({"type": "websocket.accept", "headers": cookies})
+        await send({"type": kind, "status": 403, "headers": [(name, b"_rs=1"), (name, b"session=1")]})
 
     async def receive() -> Message:
         return {"type": "websocket.connect"}
@@ -745,6 +746,27 @@ def test_a_cookie_in_a_websockets_handshake(behind: Behind) -> None:
 
     asyncio.run(behind(app)({"type": "websocket", "path": "/", "headers": []}, receive, send))
     assert sent[0]["headers"] == [(b"set-cookie", b"session=1")]
+
+
+def test_an_early_hint_that_comes_late(behind: Behind) -> None:
+    """It is gated also after the start, which the server has not seen yet."""
+    sent: list[Message] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/html")]})
+        link = b"<https://stats.meridian-metrics.example/s.js>; rel=preload; as=script"
+        await send({"type": "http.response.early_hint", "links": [link]})
+        await send({"type": "http.response.body", "body": ARTICLE})
+
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
+    asyncio.run(behind(app)(scope, receive, send))
+    assert [message["links"] for message in sent if "links" in message] == [[]]
 
 
 @pytest.mark.parametrize(
