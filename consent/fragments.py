@@ -178,7 +178,7 @@ def banner_context(notice: Notice, consent: Consent | None, prefix: str) -> dict
     return {
         "purposes": purposes,
         "services_count": len(services),
-        "same": _same_provider(content["services"]),
+        "same": _same_provider(content),
         "open": bool(running),
         "validity": content["validity"],
         "policies": [
@@ -203,10 +203,13 @@ def _first_asked(consent: Consent) -> bool:
     return old.revision == new.revision and consent.asking <= stands - said - chosen.purposes.keys()
 
 
-def _same_provider(services: list[dict[str, Any]]) -> list[list[str]]:
-    """Return the keys of services that come from one company, where there are several; every other has its own."""
-    keys: dict[str, list[str]] = {}
-    for service in services:
+def _same_provider(content: Mapping[str, Any]) -> list[list[str]]:
+    """Return the keys that stand for one company, where there are several; every other has its own.
+
+    What the site marked with a purpose is its own.
+    """
+    keys = {content["controller"]["name"]: [purpose["key"] for purpose in content["purposes"] if purpose["asked"]]}
+    for service in content["services"]:
         keys.setdefault(service["terms"]["provider"] or service["key"], []).append(service["key"])
     return [together for together in keys.values() if len(together) > 1]
 

@@ -175,7 +175,7 @@ def _next_steps(folder: Path) -> list[str]:
         f"  - Add to {ignore}: {' '.join(missing)}"
         if missing
         else f"  - Keep {ENVIRONMENT_FILE} out of git, as {ignore} does.",
-        f"  - See what is still missing: consent check --config {folder / CONFIG_FILE}",
+        f"  - See what is still missing, until nothing is: consent check --config {folder / CONFIG_FILE}",
         "  - Embed it: app.add_middleware(ConsentMiddleware)",
     ]
 

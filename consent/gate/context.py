@@ -47,7 +47,7 @@ class Context:
     body: bool = field(default=False, compare=False)
     """Whether a `body` tag was met: before it, an end tag of `title` is the document's."""
     mixed: bool = False
-    """Whether HTML was open inside of the foreign elements, which then may outlive their end tags."""
+    """Whether foreign elements may outlive their end tags, as where HTML was open inside of them."""
     doubtful: bool = False
     """Whether something since the outermost foreign element was opened may have been closed otherwise than here."""
 
@@ -149,6 +149,8 @@ class Context:
             self.doubtful = True
         for place in range(len(foreign) - 1, -1, -1):
             if foreign[place][0] == name:
+                # What it names may be gone already, and then what was opened since stays open.
+                self.mixed |= self.doubtful and place != len(foreign) - 1
                 del foreign[place:]
                 break
             if foreign[place][1] and place != len(foreign) - 1:

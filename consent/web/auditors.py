@@ -27,7 +27,8 @@ class Auditors:
     """Handle `/privacy/audit/login` and `/privacy/audit/logout`, and know who is signed in.
 
     The session is a cookie that says no more than since when it is there and by which token: strictly necessary for the
-    auditor who asked for it. A token that ends or is taken back ends its sessions at once.
+    auditor who asked for it. A token that ends or is taken back ends its sessions at once. Signing out ends one in this
+    process; with several of them, a copy of the cookie holds in the others until its hour is over.
     """
 
     def __init__(self, site: Site, answers: Answers) -> None:
@@ -43,6 +44,7 @@ class Auditors:
         self._configured = configured(texts)
         self._signer = cookie.signer(site.settings.keys, purpose="audit")
         self._cookie = site.cookie_name + "-audit"
+        self._ended: dict[str, int] = {}
         self._wrong = Throttle(burst=20, seconds=3.0, clock=site.now)
 
     async def known(self) -> list[Token]:
@@ -60,13 +62,19 @@ class Auditors:
 
     async def of(self, request: Request) -> Token | None:
         """Return the token by which somebody is signed in, None where nobody is."""
+        session = self._session(request)
+        if session is None or session in self._ended:
+            return None
+        digest = session.split(".")[1]
+        return next((token for token in await self.known() if token.digest.hex().startswith(digest)), None)
+
+    def _session(self, request: Request) -> str | None:
+        """Return what the cookie says: since when it is there, by which token, and a number of its own."""
         value = request.cookies.get(self._cookie, "").encode("latin-1", "replace")
         if not value or not self._signer.validate(value):
             return None
-        made_at, _, digest = self._signer.unsign(value).decode("ascii").partition(".")
-        if not 0 <= self._site.now() - int(made_at) <= SESSION_SECONDS:
-            return None
-        return next((token for token in await self.known() if token.digest.hex().startswith(digest)), None)
+        session = self._signer.unsign(value).decode("ascii")
+        return session if 0 <= self._site.now() - int(session.partition(".")[0]) <= SESSION_SECONDS else None
 
     async def scopes(self, request: Request) -> tuple[str, ...]:
         """Return what who asks may read; nothing where nobody is signed in, or it cannot be known now."""
@@ -109,7 +117,7 @@ class Auditors:
             await site.ledger.record(Draft(kind="audit", content=content, decided_at=now))
         except (LedgerError, VerificationError):
             return answers.error(request, 503)
-        value = self._signer.sign(f"{now}.{digest.hex()[:16]}").decode("ascii")
+        value = self._signer.sign(f"{now}.{digest.hex()[:16]}.{site.random(8).hex()}").decode("ascii")
         response = RedirectResponse(f"{site.settings.prefix}/audit/", 303, {"Cache-Control": NO_STORE})
         until = min(now + SESSION_SECONDS, token.expires_at or now + SESSION_SECONDS)
         header = site.cookie_header(self._cookie, value, expires_at=until, strict=True)
@@ -117,10 +125,14 @@ class Auditors:
         return response
 
     async def logout(self, request: Request) -> Response:
-        """Let a signed-in auditor go: the browser forgets the session, also while the ledger is down."""
+        """End a session, also while the ledger is down: the browser forgets it, and a copy of it opens nothing more."""
         site, answers = self._site, self._answers
         if provenance(request, origins=site.settings.origins) is not Provenance.OWN:
             return answers.error(request, 403)
+        session, now = self._session(request), int(site.now())
+        self._ended = {one: until for one, until in self._ended.items() if until >= now}
+        if session is not None:
+            self._ended[session] = now + SESSION_SECONDS
         response = RedirectResponse(f"{site.settings.prefix}/audit/", 303, {"Cache-Control": NO_STORE})
         response.headers.append("set-cookie", site.cookie_header(self._cookie, "", expires_at=0, strict=True))
         return response

@@ -228,6 +228,8 @@ def test_a_script_that_only_holds_data_may_speak_of_any_host(script: str) -> Non
         "<body><p><b></p><svg><title>x</title></svg></b></title>{style}",
         "<p><b></p><svg><g><desc>x</desc></g></svg></b></g>{style}",
         "<svg><desc><div></desc></svg></div></desc>{data}",
+        "<div><svg></div><math></svg></div>x{style}",
+        "<table><math></table><svg></math>{style}",
     ],
 )
 def test_foreign_content_that_outlives_its_end_tag_is_read_both_ways(markup: str) -> None:

@@ -52,7 +52,10 @@ def source(text: str, *, is_held: IsHeld = lambda address: False) -> Source:
         return _requested(text, is_held)
     try:
         if text == STDIN:
-            return Source(name="(standard input)", body=_bounded(sys.stdin.buffer, "standard input"))
+            body = _bounded(sys.stdin.buffer, "standard input")
+            if not body:
+                raise ConfigurationError("standard input is empty", remedy="See what the command before the pipe said")
+            return Source(name="(standard input)", body=body)
         with Path(text).open("rb") as file:
             return Source(name=text, body=_bounded(file, text), content_type=mimetypes.guess_type(text)[0] or "")
     except OSError as error:

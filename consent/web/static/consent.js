@@ -243,7 +243,7 @@
   const line = find('.cst-held'), parked = all('[data-consent-service]');
   if (line && parked[0]) {
     const { held, same = '' } = line.dataset;
-    const companies = new Set(parked.flatMap(keysOf).map((key) => same.split(',').find((keys) => words(keys).includes(key)) || key));
+    const companies = new Set(parked.flatMap(keysOf).filter(Boolean).map((key) => same.split(',').find((keys) => words(keys).includes(key)) || key));
     line.textContent = held.replace('{items}', parked.length).replace('{companies}', companies.size);
   }
   find('.cst-search')?.removeAttribute('hidden');
