@@ -166,7 +166,6 @@ def every(language: str) -> dict[str, tuple[str, dict[str, Any]]]:
             "consent_audit.html",
             overview(Series(name=("notice", language, DIGEST), periods=weeks().periods), by="notice"),
         ),
-        "audit logout": ("consent_audit_logout.html", {}),
         "audit, empty": ("consent_audit.html", nothing()),
         "audit entries": ("consent_audit_entries.html", listed()),
         "audit entries, none": ("consent_audit_entries.html", empty),
