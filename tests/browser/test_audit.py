@@ -91,7 +91,7 @@ def test_the_overview(page: Page) -> None:
     assert charts.count() == 3
     assert page.locator("svg title").first.text_content() == "Share of yes over time: analytics"
     page.locator("select[name=by]").select_option("language")
-    page.locator("select[name=purpose]").select_option("analytics")
+    page.locator("select[name=purpose]").first.select_option("analytics")
     page.get_by_role("button", name="Show").click()
     assert page.get_by_role("heading", name="Ukrainian").is_visible()
     assert page.get_by_title("kept back").count() > 0
