@@ -18,6 +18,11 @@ def is_picture(scope: Scope) -> bool:
     return dict(scope["headers"]).get(b"sec-fetch-dest") == b"image"
 
 
+def is_part(scope: Scope) -> bool:
+    """Tell whether a part was asked for, which a browser draws or applies nothing of."""
+    return b"range" in dict(scope["headers"])
+
+
 def is_style_sheet(sent: Mapping[bytes, bytes]) -> bool:
     """Tell whether the browser may read what it gets as a style sheet, whatever type the answer has.
 

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Collection
 from starlette.datastructures import MutableHeaders
 from starlette.types import Message, Scope, Send
 
-from consent.asked import address_of, is_picture
+from consent.asked import address_of, is_part, is_picture
 from consent.choice.consent import Consent
 from consent.codings import DECODERS, CodingError, Decoder
 from consent.gate.bodies import Page
@@ -214,10 +214,10 @@ class Responder:
                 return
             self._decoder, self._coded = maker(), bytearray()
         if message["status"] == 206:
-            if self._kind is Kind.SHEET:
+            if self._kind is Kind.SHEET and not self._sheet and is_part(self._scope):
                 await self._send(message)
             else:
-                await self._refuse("a part of a page cannot be gated")
+                await self._refuse("a part of a page or a style sheet cannot be gated")
             return
         self._start = message
 

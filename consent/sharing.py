@@ -40,6 +40,14 @@ class Watched:
         self._looked = True
         return getattr(self._consent, name)
 
+    def __copy__(self) -> Consent:
+        # It never changes, so that it is its own copy.
+        self._looked = True
+        return self._consent
+
+    def __deepcopy__(self, _: dict[int, Any]) -> Consent:
+        return self.__copy__()
+
     @staticmethod
     def looked_at(watched: Watched) -> bool:
         """Tell whether anything was read."""

@@ -156,6 +156,17 @@ def test_206_of_html_is_never_passed(behind: Behind, ask: Ask) -> None:
     assert answer.one("cache-control") == "no-store"
 
 
+@pytest.mark.parametrize(
+    ("asked", "status"), [([], 502), ([("range", "bytes=5-70"), ("sec-fetch-dest", "empty")], 206)]
+)
+def test_206_of_a_style_sheet_passes_to_who_asked_for_a_part(
+    behind: Behind, ask: Ask, asked: list[tuple[str, str]], status: int
+) -> None:
+    """A browser that asked for the whole could apply what it gets."""
+    sheet = b"@import url(https://stats.meridian-metrics.example/s.css);"
+    assert ask(behind(answering(sheet, content_type="text/css", status=206)), headers=asked).status == status
+
+
 def test_206_of_a_film_passes(behind: Behind, ask: Ask) -> None:
     """A part of what is not a page passes."""
     answer = ask(behind(answering(b"film", content_type="video/mp4", status=206)))
