@@ -93,7 +93,7 @@ def test_no_position_hides_what_has_the_focus(serve: Serve, window: Callable[...
         line.append(link); document.querySelector('main').append(line); } }"""
     )
     seen = 0
-    for _ in range(60):
+    for _ in range(50):
         visitor.page.keyboard.press("Tab")
         hidden = visitor.page.evaluate(
             """() => { const on = document.activeElement;

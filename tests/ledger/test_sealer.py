@@ -242,7 +242,7 @@ def test_a_lost_key(make_ledger: MakeLedger, make_store: MakeStore, make_draft: 
     asyncio.run(ledger.record(make_draft()))
     ledger.seal()
     other = make_ledger(make_store(), signer=NEW, outside=outside)
-    assert "if it was lost" in (other.fault() or "")
+    assert "if it was rotated" in (other.fault() or "")
     (appended,) = other.resume()
     entry = parse(next(other.store.entries(appended.index)))
     assert (entry["kind"], entry["old"], entry["reason"]) == ("key-rotated", None, "lost")
